@@ -1,0 +1,60 @@
+"""twolayer: a two-layer neural network, exact enough to check and quick enough to use.
+
+Each name is loaded when it is first used, so that `import twolayer` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twolayer import course as course
+    from twolayer import equations as equations
+    from twolayer.data.mnist import load_mnist as load_mnist
+    from twolayer.errors import TwoLayerError as TwoLayerError
+    from twolayer.files.model_file import load as load
+    from twolayer.files.model_file import save as save
+    from twolayer.model import Model as Model
+    from twolayer.model import fit_model as fit_model
+
+_HOME_OF = {
+    "Model": "twolayer.model",
+    "TwoLayerError": "twolayer.errors",
+    "fit_model": "twolayer.model",
+    "load": "twolayer.files.model_file",
+    "load_mnist": "twolayer.data.mnist",
+    "save": "twolayer.files.model_file",
+}
+_MODULES = ("course", "equations")
+
+__all__ = [
+    "Model",
+    "TwoLayerError",
+    "__version__",
+    "course",
+    "equations",
+    "fit_model",
+    "load",
+    "load_mnist",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use."""
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"twolayer.{name}")
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("twolayer")
+    else:
+        raise AttributeError(f"module 'twolayer' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return __all__
