@@ -1,0 +1,224 @@
+"""The blackboard: each formula of the two-layer network once, as a pure function.
+
+    Z1 = W1 X + b1     A1 = s(Z1)     Z2 = W2 A1 + b2     A2 = s(Z2)
+
+with the sigmoid s(x) = 1 / (1 + exp(-x)) and the square loss L = sum (A2 - Y)^2 / (2 m). Columns are samples:
+
+    X (n_x, m)   W1 (n_h, n_x)   b1 (n_h, 1)   Z1, A1 (n_h, m)
+    Y (n_y, m)   W2 (n_y, n_h)   b2 (n_y, 1)   Z2, A2 (n_y, m)
+
+Every function takes the arrays of any Array-API library (NumPy, CuPy, JAX, ...), returns that library's arrays, keeps
+their floating type, and changes none of its arguments. Parameters, caches and gradients are dicts with the names above.
+
+Source: "Homework 2: Neural Network Training", exercises 1 to 9.
+"""
+
+import math
+from typing import Any, Protocol
+
+from twolayer.errors import ArrayTypeError
+
+Array = Any  # of whichever Array-API library the caller uses
+Arrays = dict[str, Array]
+
+
+class NormalSource(Protocol):
+    """Anything that draws from N(0, 1): `numpy.random.default_rng(seed)`, or the module `numpy.random` itself."""
+
+    def standard_normal(self, size: tuple[int, ...]) -> Array:
+        """Return an array of the shape `size`, each entry drawn from N(0, 1)."""
+
+
+def neural_network_structure(X: Array, Y: Array, n_h: int = 5) -> tuple[int, int, int]:
+    """Sizes of the network: inputs, hidden units, outputs.
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    Y : array of shape (n_y, m)
+    n_h : int
+        Number of hidden units.
+
+    Returns
+    -------
+    (n_x, n_h, n_y) : tuple of int
+    """
+    return X.shape[0], n_h, Y.shape[0]
+
+
+def initialize_parameters(n_x: int, n_h: int, n_y: int, random: NormalSource) -> Arrays:
+    """Random weights, zero biases: W1 from N(0, 1/n_x), then W2 from N(0, 1/n_h).
+
+    Parameters
+    ----------
+    n_x, n_h, n_y : int
+        Sizes, at least 1.
+    random : NormalSource
+        Where the numbers come from; W1 is drawn before W2.
+
+    Returns
+    -------
+    dict
+        W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1), of the type that `random` draws.
+    """
+    W1 = random.standard_normal((n_h, n_x)) / math.sqrt(n_x)
+    W2 = random.standard_normal((n_y, n_h)) / math.sqrt(n_h)
+    xp = _namespace(W1)
+    b1 = xp.zeros((n_h, 1), dtype=W1.dtype)
+    b2 = xp.zeros((n_y, 1), dtype=W2.dtype)
+    return {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+
+
+def sigmoid(x: Array) -> Array:
+    """s(x) = 1 / (1 + exp(-x)), element by element.
+
+    Written as exp(x) / (1 + exp(x)) where x < 0, so that the exponential never overflows.
+
+    Parameters
+    ----------
+    x : floating array of any shape
+
+    Returns
+    -------
+    array of the same shape and type, values in [0, 1]
+    """
+    xp = _namespace(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, e, xp.ones_like(e)) / (1 + e)
+
+
+def sigmoid_derivative(x: Array) -> Array:
+    """s'(x) = s(x) (1 - s(x)), element by element.
+
+    Parameters
+    ----------
+    x : floating array of any shape
+
+    Returns
+    -------
+    array of the same shape and type, values in [0, 0.25]
+    """
+    s = sigmoid(x)
+    return s * (1 - s)
+
+
+def forward_propagation(X: Array, parameters: Arrays) -> tuple[Array, Arrays]:
+    """Output of the network: Z1 = W1 X + b1, A1 = s(Z1), Z2 = W2 A1 + b2, A2 = s(Z2).
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    parameters : dict
+        W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1).
+
+    Returns
+    -------
+    A2 : array of shape (n_y, m)
+    cache : dict
+        Z1, A1 (n_h, m) and Z2, A2 (n_y, m).
+    """
+    W1, b1, W2, b2 = (parameters[name] for name in ("W1", "b1", "W2", "b2"))
+    Z1 = W1 @ X + b1
+    A1 = sigmoid(Z1)
+    Z2 = W2 @ A1 + b2
+    A2 = sigmoid(Z2)
+    return A2, {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2}
+
+
+def compute_cost(A2: Array, Y: Array) -> Array:
+    """Mean square loss: L = sum (A2 - Y)^2 / (2 m), summed over the samples and the outputs.
+
+    Parameters
+    ----------
+    A2 : array of shape (n_y, m)
+    Y : array of shape (n_y, m), values in [0, 1]
+
+    Returns
+    -------
+    array of shape (), a scalar
+    """
+    xp = _namespace(A2)
+    m = Y.shape[1]
+    return xp.sum((A2 - xp.astype(Y, A2.dtype)) ** 2) / (2 * m)
+
+
+def back_propagation(X: Array, Y: Array, parameters: Arrays, cache: Arrays) -> Arrays:
+    """Gradient of the mean square loss with respect to the four parameters.
+
+    dZ2 = (A2 - Y)/m * s'(Z2);   dW2 = dZ2 A1.T;  db2 = sum dZ2
+    dZ1 = W2.T dZ2 * s'(Z1);     dW1 = dZ1 X.T;   db1 = sum dZ1
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    Y : array of shape (n_y, m), values in [0, 1]
+    parameters : dict
+        W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1).
+    cache : dict
+        Z1, A1 (n_h, m) and Z2, A2 (n_y, m) of the forward pass with the same parameters.
+
+    Returns
+    -------
+    dict
+        dW1, db1, dW2, db2: shapes and type of the parameters they belong to.
+    """
+    W2 = parameters["W2"]
+    Z1, A1, Z2, A2 = (cache[name] for name in ("Z1", "A1", "Z2", "A2"))
+    xp = _namespace(A2)
+    m = Y.shape[1]
+    dZ2 = (A2 - xp.astype(Y, A2.dtype)) / m * sigmoid_derivative(Z2)
+    dW2 = dZ2 @ A1.T
+    db2 = xp.sum(dZ2, axis=1, keepdims=True)
+    dZ1 = (W2.T @ dZ2) * sigmoid_derivative(Z1)
+    dW1 = dZ1 @ X.T
+    db1 = xp.sum(dZ1, axis=1, keepdims=True)
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+
+
+def update_parameters(parameters: Arrays, grads: Arrays, learning_rate: float) -> Arrays:
+    """One step of gradient descent: p <- p - learning_rate * dp for each parameter p.
+
+    Parameters
+    ----------
+    parameters : dict
+        W1, b1, W2, b2.
+    grads : dict
+        dW1, db1, dW2, db2, of the same shapes.
+    learning_rate : float
+        The step, greater than 0.
+
+    Returns
+    -------
+    dict
+        The new W1, b1, W2, b2; the given ones stay as they are.
+    """
+    return {name: parameters[name] - learning_rate * grads["d" + name] for name in ("W1", "b1", "W2", "b2")}
+
+
+def predict(X: Array, parameters: Arrays) -> Array:
+    """Labels by the threshold: 1 where A2 > 0.5, else 0.
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    parameters : dict
+        W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1).
+
+    Returns
+    -------
+    integer array of shape (n_y, m)
+    """
+    A2, _ = forward_propagation(X, parameters)
+    xp = _namespace(A2)
+    return xp.astype(A2 > 0.5, xp.int64)
+
+
+def _namespace(x: Array) -> Any:
+    """Return the Array-API namespace that `x` belongs to."""
+    try:
+        return x.__array_namespace__()
+    except AttributeError:
+        message = (
+            f"The equations take arrays of an Array-API library such as NumPy; convert this {type(x).__name__} first."
+        )
+        raise ArrayTypeError(message) from None
