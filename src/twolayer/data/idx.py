@@ -1,0 +1,110 @@
+"""IDX files, plain or gzipped: the format of the MNIST database.
+
+    two zero bytes, a type code, the number of dimensions d, d sizes (4 bytes each, big endian), the values (big endian)
+
+Source: the format description on the MNIST database's page (LeCun, Cortes, Burges).
+"""
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from twolayer.errors import FileFormatError, MissingFileError, StorageError
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MAX_BYTES = 4 * 2**30
+_GZIP_START = b"\x1f\x8b"
+_GZIP_MAX_RATIO = 1032  # deflate stores at most 258 bytes in two bits
+_BLOCK_BYTES = 2**20
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+    """Read one IDX file, gzipped or not.
+
+    Parameters
+    ----------
+    path : path of the file
+        Whether it is gzipped is seen from its first bytes, not from its name.
+
+    Returns
+    -------
+    array with the file's shape, in the processor's byte order
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    FileFormatError
+        If it is no IDX file, ends early, holds more than its header says, or claims more than `MAX_BYTES`.
+    StorageError
+        If it cannot be read.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            gzipped = file.read(2) == _GZIP_START
+            file.seek(0)
+            stored_bytes = os.fstat(file.fileno()).st_size
+            if gzipped:
+                with gzip.GzipFile(fileobj=file) as stream:
+                    return _read(stream, path, stored_bytes * _GZIP_MAX_RATIO)
+            return _read(file, path, stored_bytes)
+    except FileNotFoundError:
+        raise MissingFileError(f"There is no file {path}: check the path.") from None
+    except IsADirectoryError:
+        raise StorageError(f"{path} is a folder, not an IDX file: name a file in it.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        message = f"{path} is damaged: its gzip data is cut short or changed; get a fresh copy."
+        raise FileFormatError(message) from None
+    except OSError as error:
+        raise StorageError(f"Cannot read {path} ({error.strerror or error}): check its permissions.") from error
+
+
+def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, most_bytes: int) -> np.ndarray[Any, Any]:
+    """Read header and values from an open stream that can hold at most `most_bytes`."""
+    start = stream.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in IDX_TYPES or start[3] == 0:
+        raise FileFormatError(f"{path} is not an IDX file: name a file like train-images-idx3-ubyte or its .gz.")
+    dtype, n_dimensions = np.dtype(IDX_TYPES[start[2]]), start[3]
+    sizes = stream.read(4 * n_dimensions)
+    if len(sizes) < 4 * n_dimensions:
+        raise FileFormatError(f"{path} is cut short within its header: get a fresh copy.")
+    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes > MAX_BYTES:
+        message = (
+            f"{path} claims {n_bytes:,} bytes, more than the {MAX_BYTES:,} that are read: split it into smaller files."
+        )
+        raise FileFormatError(message)
+    values = None
+    if n_bytes <= most_bytes:  # else nothing is allocated for a claim that the file cannot keep
+        values = np.empty(n_bytes, np.uint8)
+        values = values if _fill(stream, values.data) else None
+    if values is None:
+        raise FileFormatError(
+            f"{path} is cut short: its header promises {n_bytes:,} bytes of values; get a fresh copy."
+        )
+    if stream.read(1):
+        raise FileFormatError(f"{path} holds more than the {n_bytes:,} bytes of its header: get a fresh copy.")
+    try:
+        array = values.view(dtype).reshape(shape)
+    except ValueError:  # more dimensions than NumPy has
+        raise FileFormatError(f"{path} claims {n_dimensions} dimensions: get a fresh copy.") from None
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _fill(stream: IO[bytes] | gzip.GzipFile, view: memoryview) -> bool:
+    """Read until `view` is full; False if the stream ends first."""
+    done = 0
+    while done < len(view):
+        block = stream.read(min(_BLOCK_BYTES, len(view) - done))
+        if not block:
+            return False
+        view[done : done + len(block)] = block
+        done += len(block)
+    return True

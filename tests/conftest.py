@@ -1,0 +1,63 @@
+"""What every test shares."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+from twolayer.data.idx import IDX_TYPES
+from twolayer.model import Model, fit_model
+
+hypothesis.settings.register_profile("steady", deadline=None)  # a shared machine may pause anywhere
+hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def session_cache(tmp_path_factory):
+    """Keep the user's own cache out of the tests, and unpack the digits once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWOLAYER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        yield
+
+
+@pytest.fixture
+def write_idx(tmp_path) -> Callable[..., Path]:
+    """Return a function that writes an array as an IDX file, gzipped if its name says so."""
+
+    def write(name: str, array: np.ndarray) -> Path:
+        code = next(code for code, dtype in IDX_TYPES.items() if np.dtype(dtype).newbyteorder("=") == array.dtype)
+        header = bytes([0, 0, code, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        content = header + array.astype(IDX_TYPES[code]).tobytes()
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def idx_folder(write_idx) -> Path:
+    """Return a folder of four small IDX files: images of 2 x 3 pixels, labels 0, 1 and 2."""
+    random = np.random.default_rng(0)
+    for prefix, m in (("train", 60), ("t10k", 30)):
+        y = np.arange(m, dtype=np.uint8) % 3
+        images = random.integers(0, 80, (m, 2, 3)).astype(np.uint8)
+        images[np.arange(m), 0, y] += 150
+        write_idx(f"small/{prefix}-images-idx3-ubyte.gz", images)
+        labels = write_idx(f"small/{prefix}-labels-idx1-ubyte", y)
+    return labels.parent
+
+
+@pytest.fixture
+def small_model() -> Model:
+    """Return a network trained for a moment on two classes of images of 2 x 3 pixels."""
+    random = np.random.default_rng(1)
+    y = np.arange(40) % 2
+    X = random.integers(0, 100, (40, 6)) + 100 * y[:, None]
+    model, _ = fit_model(X.astype(np.uint8), y, n_hidden=3, max_iter=20, scale=255.0, input_shape=(2, 3))
+    return model

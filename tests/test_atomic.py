@@ -1,0 +1,53 @@
+"""Files are replaced whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from twolayer import atomic
+from twolayer.errors import StorageError
+
+
+def test_a_file_is_made_and_replaced(tmp_path):
+    """The new content stands under the name, and nothing else is left in the folder."""
+    path = tmp_path / "file"
+    atomic.replace_file(path, b"old")
+    atomic.replace_file(path, b"new")
+
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "write"])
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, failing):
+    """A full disk is told in a sentence; the old content stays, the temporary file goes."""
+    path = tmp_path / "file"
+    atomic.replace_file(path, b"old")
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    if failing == "fsync":
+        monkeypatch.setattr(atomic.os, "fsync", no_space)
+    else:
+        monkeypatch.setattr(atomic.Path, "replace", no_space)
+    with pytest.raises(StorageError, match="No space left on device"):
+        atomic.replace_file(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path, monkeypatch):
+    """Also the one we stand in."""
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path, Path()):
+        with pytest.raises(StorageError, match="is a folder"):
+            atomic.replace_file(path, b"")
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    """The path and the reason are in the sentence."""
+    with pytest.raises(StorageError, match="nowhere"):
+        atomic.replace_file(tmp_path / "nowhere" / "file", b"")
