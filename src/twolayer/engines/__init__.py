@@ -1,0 +1,1 @@
+"""How cost and gradients over all samples are computed."""

@@ -1,0 +1,215 @@
+"""The one loop that trains: evaluate, tell, step. Everything else reads its epochs and its result."""
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from twolayer.engines.objective import Evaluation, Measure, Objective
+from twolayer.equations import Arrays
+from twolayer.errors import SettingError
+from twolayer.history import Epoch
+from twolayer.solvers import Solver
+
+
+class Status(StrEnum):
+    """How a training ended."""
+
+    CONVERGED = "converged"
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped early"
+    INTERRUPTED = "interrupted"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training leaves behind.
+
+    Attributes
+    ----------
+    parameters : dict
+        The last parameters with a finite cost.
+    status : Status
+        How it ended.
+    message : str
+        The same in a sentence for a person.
+    n_iter : int
+        Steps made to reach `parameters`.
+    cost : float
+        Mean square loss at `parameters`.
+    train_correct, n_train : int
+        Training samples predicted right, and all of them.
+    test_correct, n_test : int or None
+        The same of the test samples; None where there are none.
+    seconds : float
+        Time the training took, s.
+    history : list of Epoch
+        One entry an iteration.
+    """
+
+    parameters: Arrays
+    status: Status
+    message: str
+    n_iter: int
+    cost: float
+    train_correct: int
+    n_train: int
+    test_correct: int | None
+    n_test: int | None
+    seconds: float
+    history: list[Epoch]
+
+
+@dataclass(frozen=True)
+class _Good:
+    """The last parameters with a finite cost: one object, so that an interruption never sees half of it."""
+
+    parameters: Arrays
+    measure: Measure | None
+    n_iter: int
+
+
+def iter_epochs(
+    objective: Objective,
+    solver: Solver,
+    parameters: Arrays,
+    *,
+    max_iter: int,
+    tol: float = 0.0,
+    test: Objective | None = None,
+) -> Generator[Epoch, bool | None, Result]:
+    """Train, yielding an epoch before each step; sending True ends the training early.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the training samples.
+    solver : Solver
+        How parameters move.
+    parameters : dict
+        The start: W1, b1, W2, b2.
+    max_iter : int
+        Number of steps at most; exactly so many where `tol` is 0 and nothing intervenes.
+    tol : float
+        Converged when no entry of the gradient is larger than this; 0 for never.
+    test : Objective, optional
+        Of the test samples, measured at each epoch.
+
+    Yields
+    ------
+    Epoch
+
+    Returns
+    -------
+    Result
+        As the generator's value.
+
+    Raises
+    ------
+    SettingError
+        If `max_iter` is less than 1 or `tol` is negative.
+    """
+    if max_iter < 1 or not tol >= 0:
+        raise SettingError(f"Iterations must be at least 1 and the tolerance at least 0; got {max_iter} and {tol}.")
+    began = time.perf_counter()
+    history: list[Epoch] = []
+    evaluation: Evaluation | None = None
+    good = _Good(parameters, None, 0)
+    status, message = Status.FINISHED, "Every iteration asked for was made."
+    try:
+        for iteration in range(max_iter):
+            evaluation = evaluation or objective.evaluate(parameters)
+            if not math.isfinite(evaluation.cost):
+                status, message = _diverged(iteration)
+                break
+            good = _Good(parameters, evaluation, iteration)
+            epoch = Epoch(
+                iteration=iteration,
+                cost=evaluation.cost,
+                train_accuracy=evaluation.correct / objective.n_samples,
+                test_accuracy=test.measure(parameters).correct / test.n_samples if test else None,
+                seconds=time.perf_counter() - began,
+            )
+            history.append(epoch)
+            if (yield epoch):
+                status, message = Status.STOPPED_EARLY, f"Stopped on request at iteration {good.n_iter:,}."
+                break
+            if tol and evaluation.largest_slope() <= tol:
+                status = Status.CONVERGED
+                message = f"No entry of the gradient is larger than {tol:g} at iteration {good.n_iter:,}."
+                break
+            parameters, evaluation = solver.step(objective.evaluate, parameters, evaluation)
+        else:
+            measure = objective.measure(parameters)
+            if math.isfinite(measure.cost):
+                good = _Good(parameters, measure, max_iter)
+            else:
+                status, message = _diverged(max_iter)
+    except KeyboardInterrupt:
+        status, message = Status.INTERRUPTED, f"Interrupted at iteration {good.n_iter:,} of {max_iter:,}."
+    train_measure = good.measure or objective.measure(good.parameters)
+    test_measure = test.measure(good.parameters) if test else None
+    return Result(
+        parameters=good.parameters,
+        status=status,
+        message=message,
+        n_iter=good.n_iter,
+        cost=train_measure.cost,
+        train_correct=train_measure.correct,
+        n_train=objective.n_samples,
+        test_correct=test_measure.correct if test_measure else None,
+        n_test=test.n_samples if test else None,
+        seconds=time.perf_counter() - began,
+        history=history,
+    )
+
+
+def train(
+    objective: Objective,
+    solver: Solver,
+    parameters: Arrays,
+    *,
+    max_iter: int,
+    tol: float = 0.0,
+    test: Objective | None = None,
+    on_epoch: Callable[[Epoch], bool | None] | None = None,
+) -> Result:
+    """Train to the end: `iter_epochs` driven, each epoch handed to `on_epoch`, which may return True to stop.
+
+    Ctrl-C, in a step or in `on_epoch`, ends the training as interrupted, with the last good parameters.
+
+    Parameters
+    ----------
+    objective, solver, parameters, max_iter, tol, test
+        As for `iter_epochs`.
+    on_epoch : callable, optional
+        Called with each epoch.
+
+    Returns
+    -------
+    Result
+    """
+    epochs = iter_epochs(objective, solver, parameters, max_iter=max_iter, tol=tol, test=test)
+    stop: bool | None = None
+    try:
+        epoch = next(epochs)
+        while True:
+            try:
+                stop = on_epoch(epoch) if on_epoch else None
+            except KeyboardInterrupt as interrupt:
+                epoch = epochs.throw(interrupt)
+            else:
+                epoch = epochs.send(stop)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def _diverged(iteration: int) -> tuple[Status, str]:
+    kept = f"the parameters of iteration {iteration - 1:,} are kept" if iteration else "the start is kept"
+    return (
+        Status.DIVERGED,
+        f"The cost is no longer a finite number at iteration {iteration:,}; {kept}: take a smaller learning rate.",
+    )

@@ -1,0 +1,71 @@
+"""The history comes back as it was written, and anything else is told."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twolayer.errors import FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.history import Epoch, from_json_lines, read_history, to_json_lines
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+EPOCHS = st.lists(st.tuples(NUMBERS, NUMBERS, st.none() | NUMBERS, NUMBERS)).map(
+    lambda rows: [Epoch(index, *row) for index, row in enumerate(rows)]
+)
+LINE = {"iteration": 0, "cost": 0.5, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.1}
+
+
+@given(EPOCHS)
+def test_epochs_come_back(epochs):
+    """Every number to the last bit, one line an epoch."""
+    text = to_json_lines(epochs)
+
+    assert from_json_lines(text) == epochs
+    assert len(text.splitlines()) == len(epochs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iteration": 1},
+        {"iteration": 0.0},
+        {"iteration": True},
+        {"cost": "0.5"},
+        {"cost": None},
+        {"cost": float("nan")},
+        {"seconds": float("inf")},
+        {"test_accuracy": [1]},
+        {"extra": 1},
+    ],
+)
+def test_a_changed_line_is_told(change):
+    """With its number and what it should have been."""
+    with pytest.raises(FileFormatError, match="Line 1 of the history is not epoch 0"):
+        from_json_lines(json.dumps({**LINE, **change}))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", "[" * 100_000, "null"])
+def test_a_line_that_is_no_object_is_told(text):
+    """Also one nested too deeply to be read."""
+    with pytest.raises(FileFormatError, match="Line 2"):
+        from_json_lines(json.dumps(LINE) + "\n" + text)
+
+
+@given(st.text())
+def test_any_text_gives_epochs_or_an_error_of_ours(text):
+    """Nothing else happens."""
+    with contextlib.suppress(TwoLayerError):
+        from_json_lines(text)
+
+
+def test_unreadable_files_are_told(tmp_path):
+    """No file, a folder, bytes that are no text."""
+    with pytest.raises(MissingFileError):
+        read_history(tmp_path / "nothing")
+    with pytest.raises(StorageError):
+        read_history(tmp_path)
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(FileFormatError, match="UTF-8"):
+        read_history(tmp_path / "bytes")

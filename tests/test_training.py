@@ -1,0 +1,171 @@
+"""The loop: its epochs are the assignment's iterations, and every end has a status."""
+
+import contextlib
+import io
+import re
+
+import numpy as np
+import pytest
+
+from twolayer import course
+from twolayer.engines.objective import make_objective
+from twolayer.equations import initialize_parameters
+from twolayer.errors import SettingError
+from twolayer.solvers import GradientDescent
+from twolayer.training import Status, iter_epochs, train
+
+
+@pytest.fixture
+def samples():
+    """Return forty samples that a line divides."""
+    X = np.random.default_rng(0).standard_normal((2, 40))
+    return X, (X[:1] > X[1:]).astype(float)
+
+
+@pytest.fixture
+def start():
+    return initialize_parameters(2, 3, 1, np.random.default_rng(1))
+
+
+def in_single_precision(samples, start):
+    """Return objective and start in float32, whose range a step of 1e308 leaves at once."""
+    narrow = {name: value.astype(np.float32) for name, value in start.items()}
+    return make_objective(*(array.astype(np.float32) for array in samples)), narrow
+
+
+def test_the_epochs_are_the_assignments_iterations(samples):
+    """The costs are those that `train_loop` prints, the parameters those that it returns, bit by bit."""
+    X, Y = samples
+    np.random.seed(4)
+    start = course.initialize_parameters(2, 3, 1)
+    np.random.seed(4)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        expected = course.train_loop(X, Y, 3, 0.5, 10)
+
+    result = train(make_objective(X, Y), GradientDescent(0.5), start, max_iter=10)
+
+    assert [float(loss) for loss in re.findall(r"Loss = (\S+)", printed.getvalue())] == [e.cost for e in result.history]
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, result.parameters[name])
+
+
+def test_a_finished_training_tells_the_figures_of_its_parameters(samples, start):
+    """Cost and right predictions are those of the returned parameters; the test samples count as well."""
+    X, Y = samples
+    objective, test = make_objective(X, Y), make_objective(X[:, :7], Y[:, :7])
+
+    result = train(objective, GradientDescent(1.0), start, max_iter=30, test=test)
+
+    assert (result.status, result.n_iter, len(result.history)) == (Status.FINISHED, 30, 30)
+    assert result.cost == objective.measure(result.parameters).cost < result.history[0].cost
+    assert result.train_correct == objective.measure(result.parameters).correct
+    assert (result.test_correct, result.n_test) == (test.measure(result.parameters).correct, 7)
+    assert [epoch.iteration for epoch in result.history] == list(range(30))
+    assert all(0 <= epoch.test_accuracy <= 1 for epoch in result.history)
+    assert result.history[0].seconds <= result.history[-1].seconds <= result.seconds
+
+
+def test_without_test_samples_there_is_no_test_accuracy(samples, start):
+    """None, not zero."""
+    result = train(make_objective(*samples), GradientDescent(1.0), start, max_iter=1)
+
+    assert (result.test_correct, result.n_test, result.history[0].test_accuracy) == (None, None, None)
+
+
+def test_a_small_gradient_converges(samples, start):
+    """The training ends as soon as no entry of the gradient exceeds the tolerance."""
+    objective = make_objective(*samples)
+
+    result = train(objective, GradientDescent(1.0), start, max_iter=10_000, tol=1e-2)
+
+    assert result.status == Status.CONVERGED
+    assert result.n_iter < 10_000
+    assert objective.evaluate(result.parameters).largest_slope() <= 1e-2
+
+
+def test_a_cost_that_is_not_finite_diverges_with_the_last_good_parameters(samples, start):
+    """The parameters that come back have a finite cost, and the sentence says what to do."""
+    objective, start = in_single_precision(samples, start)
+
+    result = train(objective, GradientDescent(1e308), start, max_iter=10)
+
+    assert result.status == Status.DIVERGED
+    assert np.isfinite(result.cost)
+    assert all(np.isfinite(value).all() for value in result.parameters.values())
+    assert len(result.history) == result.n_iter + 1
+    assert "smaller learning rate" in result.message
+
+
+def test_the_last_step_is_looked_at_too(samples, start):
+    """A training whose only step goes out of range has diverged, not finished."""
+    objective, start = in_single_precision(samples, start)
+    n_good = train(objective, GradientDescent(1e308), start, max_iter=10).n_iter
+
+    result = train(objective, GradientDescent(1e308), start, max_iter=n_good + 1)
+
+    assert (result.status, result.n_iter) == (Status.DIVERGED, n_good)
+
+
+def test_a_start_that_is_not_finite_diverges_at_once(samples, start):
+    """There are no good parameters but the start, which comes back."""
+    result = train(make_objective(*samples), GradientDescent(1.0), {**start, "b2": np.full((1, 1), np.nan)}, max_iter=3)
+
+    assert (result.status, result.n_iter, result.history) == (Status.DIVERGED, 0, [])
+    assert "the start is kept" in result.message
+
+
+def test_a_listener_can_stop(samples, start):
+    """Returning True from `on_epoch` ends the training early."""
+    result = train(
+        make_objective(*samples), GradientDescent(1.0), start, max_iter=50, on_epoch=lambda epoch: epoch.iteration == 6
+    )
+
+    assert (result.status, result.n_iter, len(result.history)) == (Status.STOPPED_EARLY, 6, 7)
+
+
+@pytest.mark.parametrize("where", ["step", "listener", "first evaluation"])
+def test_ctrl_c_ends_as_interrupted_with_good_parameters(samples, start, where):
+    """Wherever the interruption falls, a result comes back."""
+    objective = make_objective(*samples)
+    calls = []
+
+    class Interrupted(GradientDescent):
+        def step(self, *arguments):
+            calls.append(None)
+            if where == "step" and len(calls) == 4:
+                raise KeyboardInterrupt
+            return super().step(*arguments)
+
+    def listen(epoch):
+        if where == "listener" and epoch.iteration == 3:
+            raise KeyboardInterrupt
+
+    if where == "first evaluation":
+        evaluate = objective.evaluate
+
+        def interrupt(_):
+            objective.evaluate = evaluate
+            raise KeyboardInterrupt
+
+        objective.evaluate = interrupt
+    result = train(objective, Interrupted(1.0), start, max_iter=50, on_epoch=listen)
+
+    assert (result.status, result.n_iter) == (Status.INTERRUPTED, 0 if where == "first evaluation" else 3)
+    assert result.cost == objective.measure(result.parameters).cost
+
+
+def test_the_epochs_can_be_driven_one_by_one(samples, start):
+    """`iter_epochs` yields an epoch before each step and returns the result at the end."""
+    epochs = iter_epochs(make_objective(*samples), GradientDescent(1.0), start, max_iter=2)
+
+    assert [next(epochs).iteration, next(epochs).iteration] == [0, 1]
+    with pytest.raises(StopIteration) as end:
+        next(epochs)
+    assert end.value.value.status == Status.FINISHED
+
+
+@pytest.mark.parametrize("wrong", [{"max_iter": 0}, {"max_iter": 1, "tol": -1.0}, {"max_iter": 1, "tol": float("nan")}])
+def test_wrong_limits_are_told(samples, start, wrong):
+    """At least one iteration, a tolerance of at least 0."""
+    with pytest.raises(SettingError, match="at least"):
+        train(make_objective(*samples), GradientDescent(1.0), start, **wrong)
