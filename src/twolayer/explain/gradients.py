@@ -1,0 +1,104 @@
+"""Is a gradient right? A directional central difference says so, for each parameter by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twolayer.equations import Arrays, back_propagation, compute_cost, forward_propagation
+
+TOLERANCE = 1e-5
+_EPS = float(np.finfo(np.float64).eps)
+_STEP = _EPS ** (1 / 3)  # balances truncation (step^2) and rounding (eps / step)
+_ROUNDING = 4 * _EPS  # relative error allowed in one cost
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What the difference quotient says of the gradient of one parameter.
+
+    Attributes
+    ----------
+    name : str
+        W1, b1, W2 or b2.
+    error : float
+        Largest distance between the given slope and the difference quotient over the directions tried, in units of the
+        gradient's length; rounding alone makes about 1e-8.
+    agrees : bool
+        Whether the error is within the tolerance.
+    """
+
+    name: str
+    error: float
+    agrees: bool
+
+
+def check_gradients(
+    cost: Callable[[Arrays], float],
+    parameters: Arrays,
+    grads: Arrays,
+    random: np.random.Generator,
+    *,
+    n_directions: int = 4,
+    tolerance: float = TOLERANCE,
+) -> list[GradientCheck]:
+    """Compare gradients with central differences (L(p + h d) - L(p - h d)) / 2h along random directions d.
+
+    Parameters
+    ----------
+    cost : callable
+        Parameters in, cost out.
+    parameters : dict
+        Where: float64 arrays W1, b1, W2, b2.
+    grads : dict
+        The gradients to check: dW1, db1, dW2, db2.
+    random : numpy.random.Generator
+        Draws the directions.
+    n_directions : int
+        Directions tried for each parameter.
+    tolerance : float
+        Largest error that passes.
+
+    Returns
+    -------
+    list of GradientCheck
+        One entry a parameter.
+    """
+    checks = []
+    for name, parameter in parameters.items():
+        grad = grads["d" + name]
+        length = float(np.linalg.norm(grad))
+        errors = []
+        for _ in range(n_directions):
+            direction = random.standard_normal(parameter.shape)
+            h = _STEP / max(1.0, float(np.linalg.norm(direction)))
+            high = float(cost({**parameters, name: parameter + h * direction}))
+            low = float(cost({**parameters, name: parameter - h * direction}))
+            rounding = _ROUNDING * (abs(high) + abs(low)) / h
+            distance = abs((high - low) / (2 * h) - float(np.sum(grad * direction)))
+            errors.append(max(0.0, distance - rounding) / length if length else distance)
+        checks.append(GradientCheck(name, max(errors), max(errors) <= tolerance))
+    return checks
+
+
+def check_back_propagation(X: Any, Y: Any, parameters: Arrays, random: np.random.Generator) -> list[GradientCheck]:
+    """Check `back_propagation` at given samples and parameters.
+
+    Parameters
+    ----------
+    X : float64 array of shape (n_x, m)
+    Y : float64 array of shape (n_y, m), values in [0, 1]
+    parameters : dict
+        float64 arrays W1, b1, W2, b2.
+    random : numpy.random.Generator
+        Draws the directions.
+
+    Returns
+    -------
+    list of GradientCheck
+        One entry a parameter.
+    """
+    _, cache = forward_propagation(X, parameters)
+    grads = back_propagation(X, Y, parameters, cache)
+    return check_gradients(lambda p: float(compute_cost(forward_propagation(X, p)[0], Y)), parameters, grads, random)
