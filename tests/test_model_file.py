@@ -1,0 +1,171 @@
+"""The model file comes back bit by bit, and each rule of docs/model-format.md has a file that breaks it."""
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from twolayer.errors import FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.files.model_file import from_bytes, load, save, to_bytes
+from twolayer.model import Model
+
+
+def header_of(content):
+    """Return the header of a safetensors file."""
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+
+
+def with_header(content, header):
+    """Return the file with another header before the same values."""
+    old = 8 + int.from_bytes(content[:8], "little")
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content[old:]
+
+
+def with_record(content, **changes):
+    """Return the file with other metadata; a value of None takes the name out."""
+    header = header_of(content)
+    record = {**json.loads(header["__metadata__"]["twolayer"]), **changes}
+    record = {name: value for name, value in record.items() if value is not None}
+    header["__metadata__"]["twolayer"] = json.dumps(record)
+    return with_header(content, header)
+
+
+def with_tensors(content, **changes):
+    """Return the file with other arrays; None takes one out."""
+    tensors = {name: value for name, value in {**load_tensors(content), **changes}.items() if value is not None}
+    return save_tensors(tensors, metadata=header_of(content)["__metadata__"])
+
+
+@pytest.fixture
+def content(small_model):
+    return to_bytes(small_model)
+
+
+def test_a_model_comes_back_bit_by_bit(tmp_path, small_model):
+    """Parameters, classes, shape, scale and settings; and saving it again gives the same bytes."""
+    path = tmp_path / "model.safetensors"
+    save(small_model, path)
+    loaded = load(path)
+
+    for name, value in small_model.parameters.items():
+        assert value.dtype == loaded.parameters[name].dtype
+        np.testing.assert_array_equal(value, loaded.parameters[name])
+    assert (loaded.classes, loaded.input_shape, loaded.scale) == (small_model.classes, (2, 3), 255.0)
+    assert loaded.settings == small_model.settings
+    assert to_bytes(loaded) == path.read_bytes()
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+@given(classes=st.lists(st.text(), min_size=2, max_size=5, unique=True) | st.just([-(2**40), 3]), n_h=st.integers(1, 3))
+def test_any_classes_and_sizes_come_back(classes, n_h):
+    """Text of any kind, numbers of any size."""
+    n_y = 1 if len(classes) == 2 else len(classes)
+    shapes = {"W1": (n_h, 4), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
+    random = np.random.default_rng(0)
+    model = Model({name: random.standard_normal(shape) for name, shape in shapes.items()}, tuple(classes), (4,))
+
+    assert from_bytes(to_bytes(model)).classes == tuple(classes)
+
+
+def test_other_programs_can_read_it(content):
+    """It is a safetensors file with four arrays and one text."""
+    assert set(load_tensors(content)) == {"W1", "b1", "W2", "b2"}
+    record = json.loads(header_of(content)["__metadata__"]["twolayer"])
+    assert (record["classes"], record["input_shape"], record["scale"]) == ([0, 1], [2, 3], 255.0)
+    assert record["settings"]["n_hidden"] == 3
+    assert record["library_version"]
+
+
+BROKEN = {
+    "no file at all": (lambda c: b"", "cut short"),
+    "another file": (lambda c: b"%PDF-1.7 and so on", "no safetensors file"),
+    "a pickle": (lambda c: pickle.dumps({"W1": 1}), "no safetensors file"),
+    "cut in the header": (lambda c: c[:100], "cut short"),
+    "cut in the values": (lambda c: c[:-1], "damaged"),
+    "values too many": (lambda c: c + b"x", "damaged"),
+    "a header of 2^60 bytes": (lambda c: (2**60).to_bytes(8, "little") + c[8:], "cut short"),
+    "a header that is no JSON": (lambda c: with_header(c, b"{" * 20), "not a JSON object"),
+    "a header that is a list": (lambda c: with_header(c, [1]), "not a JSON object"),
+    "a header nested deeply": (lambda c: with_header(c, b"[" * 100_000), "not a JSON object"),
+    "a name twice": (lambda c: with_header(c, b'{"a":1,"a":1}'), "not a JSON object"),
+    "another program's file": (lambda c: save_tensors(load_tensors(c)), "another program"),
+    "another program's text": (lambda c: save_tensors(load_tensors(c), {"twolayer": "hello"}), "not a JSON object"),
+    "an array missing": (lambda c: with_tensors(c, b2=None), "just W1, b1, W2, b2"),
+    "an array too many": (lambda c: with_tensors(c, W3=np.zeros(1)), "just W1, b1, W2, b2"),
+    "arrays of whole numbers": (lambda c: with_tensors(c, b1=np.zeros((3, 1), np.int64)), "b1 must be F32 or F64"),
+    "arrays of two types": (lambda c: with_tensors(c, b1=np.zeros((3, 1))), "one type"),
+    "a wrong shape": (lambda c: with_tensors(c, b1=np.zeros(3, np.float32)), "shapes"),
+    "no hidden unit": (lambda c: with_tensors(c, W1=np.zeros((0, 6), np.float32)), "shapes"),
+    "a scalar W1": (lambda c: with_tensors(c, W1=np.zeros((), np.float32)), "shapes"),
+    "a NaN": (lambda c: with_tensors(c, b2=np.full((1, 1), np.nan, np.float32)), "not finite"),
+    "offsets that overlap": (
+        lambda c: with_header(
+            c, {**header_of(c), "b1": {**header_of(c)["b1"], "data_offsets": header_of(c)["W1"]["data_offsets"]}}
+        ),
+        "damaged",
+    ),
+    "a newer format": (lambda c: with_record(c, format_version=2), "update twolayer"),
+    "a format of 0": (lambda c: with_record(c, format_version=0), "format_version"),
+    "a format of true": (lambda c: with_record(c, format_version=True), "format_version"),
+    "no format": (lambda c: with_record(c, format_version=None), "format_version"),
+    "a field missing": (lambda c: with_record(c, classes=None), "just classes"),
+    "a field too many": (lambda c: with_record(c, code="import os"), "just classes"),
+    "a version that is no text": (lambda c: with_record(c, library_version=1), "library_version"),
+    "settings that are a list": (lambda c: with_record(c, settings=[]), "settings"),
+    "one class": (lambda c: with_record(c, classes=[0]), "classes"),
+    "a class twice": (lambda c: with_record(c, classes=[0, 0]), "classes"),
+    "classes of two kinds": (lambda c: with_record(c, classes=[0, "1"]), "classes"),
+    "classes that are lists": (lambda c: with_record(c, classes=[[0], [1]]), "classes"),
+    "classes true and false": (lambda c: with_record(c, classes=[False, True]), "classes"),
+    "more classes than outputs": (lambda c: with_record(c, classes=[0, 1, 2]), "shapes"),
+    "a shape that does not fit": (lambda c: with_record(c, input_shape=[2, 4]), "shapes"),
+    "a shape of 0": (lambda c: with_record(c, input_shape=[0, 6]), "input_shape"),
+    "a shape of text": (lambda c: with_record(c, input_shape="23"), "input_shape"),
+    "a scale of 0": (lambda c: with_record(c, scale=0), "scale"),
+    "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "scale"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_rule_is_told(content, name):
+    """One sentence that says what is wrong."""
+    damage, sentence = BROKEN[name]
+
+    with pytest.raises(FileFormatError, match=sentence):
+        from_bytes(damage(content), "it")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5))
+def test_any_change_of_bytes_gives_a_model_or_an_error_of_ours(content, changes):
+    """No mutation ends in anything else."""
+    mutated = bytearray(content)
+    for place, value in changes:
+        mutated[place % len(mutated)] = value
+
+    try:
+        model = from_bytes(bytes(mutated))
+    except TwoLayerError:
+        return
+    assert all(np.isfinite(value).all() for value in model.parameters.values())
+
+
+def test_unreadable_paths_are_told(tmp_path):
+    """No file, a folder, a folder that is not there to write to."""
+    with pytest.raises(MissingFileError, match="twolayer train"):
+        load(tmp_path / "nothing")
+    with pytest.raises(StorageError, match="is a folder"):
+        load(tmp_path)
+
+
+def test_a_model_is_not_saved_where_there_is_no_folder(tmp_path, small_model):
+    """The sentence names the path."""
+    with pytest.raises(StorageError, match="nowhere"):
+        save(small_model, tmp_path / "nowhere" / "model.safetensors")
