@@ -1,0 +1,260 @@
+"""Pictures of records: each function draws on a given matplotlib axis and returns what it drew."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from twolayer.errors import DataError
+from twolayer.history import Epoch
+from twolayer.model import Model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
+
+FORMATS = ("png", "svg", "pdf")
+MAX_UNITS = 100
+MAX_SAMPLES = 20
+_DPI = 120
+_GAP = 2  # empty cells between the images of a mosaic
+
+
+def draw_cost(ax: "Axes", epochs: Sequence[Epoch]) -> "Line2D":
+    """Draw the cost of each iteration, on a logarithmic scale where it spans more than a factor of ten.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    epochs : sequence of Epoch, at least one
+
+    Returns
+    -------
+    Line2D
+        The line of the cost.
+    """
+    costs = [epoch.cost for epoch in epochs]
+    (line,) = ax.plot([epoch.iteration for epoch in epochs], costs, color="C0")
+    ax.set(xlabel="iteration", ylabel="mean square loss", title=f"Cost (last: {costs[-1]:.3g})")
+    _scale_by_range(ax, costs)
+    ax.grid(visible=True, alpha=0.3)
+    return line
+
+
+def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
+    """Draw the share of wrong predictions of each iteration, of the training and, where known, the test samples.
+
+    The scale is logarithmic where the shares span more than a factor of ten; it leaves out shares of 0.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    epochs : sequence of Epoch, at least one
+
+    Returns
+    -------
+    list of Line2D
+    """
+    iterations = [epoch.iteration for epoch in epochs]
+    shares = {"training": [100 * (1 - epoch.train_accuracy) for epoch in epochs]}
+    test = [100 * (1 - epoch.test_accuracy) for epoch in epochs if epoch.test_accuracy is not None]
+    if len(test) == len(iterations):
+        shares["test"] = test
+    lines = [
+        ax.plot(iterations, values, label=f"{name} (last: {values[-1]:.3g} %)")[0] for name, values in shares.items()
+    ]
+    ax.set(xlabel="iteration", ylabel="wrong predictions, %", title="Errors")
+    _scale_by_range(ax, [value for values in shares.values() for value in values])
+    ax.legend()
+    ax.grid(visible=True, alpha=0.3)
+    return lines
+
+
+def draw_units(ax: "Axes", model: Model) -> "AxesImage":
+    """Draw each hidden unit's weights as an image, all on one symmetric diverging scale.
+
+    Red weights raise the unit's activation, blue ones lower it. Above each image stands the unit's number and, with
+    one output, its outgoing weight W2: where that is positive, the unit speaks for the second class. Of more than
+    `MAX_UNITS` units, those with the largest outgoing weights are drawn. Samples that are no images are drawn as rows.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    model : Model
+
+    Returns
+    -------
+    AxesImage
+    """
+    W1, W2 = model.parameters["W1"], model.parameters["W2"]
+    n_h = W1.shape[0]
+    units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[:MAX_UNITS])
+    one_output = W2.shape[0] == 1
+    titles = [f"{unit}: {W2[0, unit]:+.1f}" if one_output else f"{unit}" for unit in units]
+    limit = float(np.abs(W1[units]).max()) or 1.0
+    image = _draw_mosaic(
+        ax, [_as_image(W1[unit], model.input_shape) for unit in units], titles, "RdBu_r", -limit, limit
+    )
+    shown = f"{n_h} hidden units" if len(units) == n_h else f"the {len(units)} strongest of {n_h} hidden units"
+    legend = f" (number: weight towards class {model.classes[1]})" if one_output else ""
+    ax.set_title(f"Weights of {shown}{legend}", pad=12)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="weight W1", pad=0.02)
+    return image
+
+
+def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage":
+    """Draw samples with their predictions: the wrong ones, the surest first, then right ones spread over the data.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    model : Model
+    X : array of shape (m, n_features), m >= 1
+    y : array of shape (m,), optional
+        The true classes; without them samples are spread over the data.
+
+    Returns
+    -------
+    AxesImage
+    """
+    X = np.asarray(X)
+    shares = model.predict_proba(X)
+    predicted = np.asarray(model.classes)[shares.argmax(axis=1)] if y is None else model.predict(X)
+    sureness = shares.max(axis=1)
+    wrong = np.zeros(len(X), bool) if y is None else predicted != np.asarray(y)
+    errors = np.flatnonzero(wrong)
+    errors = errors[np.argsort(-sureness[errors], kind="stable")][:MAX_SAMPLES]
+    rest = np.flatnonzero(~wrong)
+    n_rest = min(MAX_SAMPLES - len(errors), len(rest))
+    spread = rest[np.linspace(0, len(rest) - 1, n_rest).astype(int)] if n_rest else rest[:0]
+    chosen = np.concatenate([errors, spread])
+    titles = [
+        f"{y[i]} taken for {predicted[i]}" if wrong[i] else f"{predicted[i]} ({100 * sureness[i]:.0f} %)"
+        for i in chosen
+    ]
+    images = [_as_image(X[i], model.input_shape) for i in chosen]
+    colors = ["C3" if wrong[i] else "black" for i in chosen]
+    image = _draw_mosaic(ax, images, titles, "gray_r", float(X[chosen].min()), float(X[chosen].max()), colors)
+    total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else f"{len(X):,} samples"
+    ax.set_title(f"Predictions and how sure they are: {total}", pad=12)
+    return image
+
+
+def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], form: str = "png") -> bytes:
+    """Draw on axes side by side and return the picture as a file's content.
+
+    Parameters
+    ----------
+    draws : sequence of callable
+        Each draws on the axis that it is given.
+    size : (float, float)
+        Width and height, inches.
+    form : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    bytes
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    for ax, draw in zip(figure.subplots(1, len(draws), squeeze=False)[0], draws, strict=True):
+        draw(ax)
+    content = io.BytesIO()
+    figure.savefig(content, format=form)
+    return content.getvalue()
+
+
+def pictures(
+    model: Model, epochs: Sequence[Epoch], X: Any = None, y: Any = None, form: str = "png"
+) -> dict[str, bytes]:
+    """Return the pictures of a run by file name: loss, units and, where samples are given, samples.
+
+    Parameters
+    ----------
+    model : Model
+    epochs : sequence of Epoch
+        Without any there is no picture of the loss.
+    X, y : arrays, optional
+        Samples to show, and their classes.
+    form : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    dict
+        File name to content.
+
+    Raises
+    ------
+    DataError
+        If there are no samples in X.
+    """
+    files = {}
+    if epochs:
+        both = [lambda ax: draw_cost(ax, epochs), lambda ax: draw_errors(ax, epochs)]
+        files[f"loss.{form}"] = render(both, (10, 4), form)
+    n_units = min(MAX_UNITS, model.parameters["W1"].shape[0])
+    files[f"units.{form}"] = render([lambda ax: draw_units(ax, model)], _mosaic_size(n_units, 1.5), form)
+    if X is not None:
+        if not len(X):
+            raise DataError("There are no samples to draw: give some.")
+        draw_size = _mosaic_size(min(MAX_SAMPLES, len(X)), 0.5)
+        files[f"samples.{form}"] = render([lambda ax: draw_samples(ax, model, X, y)], draw_size, form)
+    return files
+
+
+def _as_image(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return one sample's values as a two-dimensional image; other shapes become one row."""
+    return values.reshape(shape) if len(shape) == 2 else values.reshape(1, -1)
+
+
+def _columns(n: int) -> int:
+    """How many images stand in a row of a mosaic of n."""
+    return min(n, max(5, math.ceil(math.sqrt(n))))
+
+
+def _mosaic_size(n: int, margin: float) -> tuple[float, float]:
+    """Width and height in inches of a mosaic of n images, `margin` more for what stands beside it."""
+    columns = _columns(n)
+    return max(7.0, 1.3 * columns + margin), 1.45 * math.ceil(n / columns) + 0.8
+
+
+def _draw_mosaic(
+    ax: "Axes",
+    images: list[np.ndarray[Any, Any]],
+    titles: list[str],
+    colors: str,
+    low: float,
+    high: float,
+    title_colors: Sequence[str] | None = None,
+) -> "AxesImage":
+    """Draw images of one shape in a grid, each with a title, as one picture with one scale of colours."""
+    height, width = images[0].shape
+    columns = _columns(len(images))
+    title_height = max(6.0, 0.28 * width) if height > 1 else 1.0
+    row_height = height + math.ceil(title_height)
+    mosaic = np.full(
+        (math.ceil(len(images) / columns) * row_height, columns * (width + _GAP) - _GAP), np.nan, np.float32
+    )
+    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
+        top, left = index // columns * row_height + math.ceil(title_height), index % columns * (width + _GAP)
+        mosaic[top : top + height, left : left + width] = image
+        color = title_colors[index] if title_colors else "black"
+        ax.text(left + width / 2, top - 1, title, ha="center", va="bottom", fontsize=7, color=color)
+    aspect: Literal["equal", "auto"] = "equal" if height > 1 else "auto"
+    drawn = ax.imshow(mosaic, cmap=colors, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
+    ax.set_axis_off()
+    return drawn
+
+
+def _scale_by_range(ax: "Axes", values: Sequence[float]) -> None:
+    """Make the vertical scale logarithmic, with plain numbers, if positive values span more than a factor of ten."""
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) > 10 * min(positive):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
