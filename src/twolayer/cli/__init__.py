@@ -1,0 +1,84 @@
+"""The command `twolayer`: parse, call, print. Heavy libraries load in the command that uses them.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done; 1 done, but the result is bad (a figure of the
+proof differs, a training diverged); 2 a wrong input, answered by one sentence; 130 interrupted.
+"""
+
+import os
+import sys
+
+import click
+
+from twolayer.cli.evaluate import evaluate
+from twolayer.cli.plot import plot
+from twolayer.cli.predict import predict
+from twolayer.cli.proof import proof
+from twolayer.cli.train import train
+from twolayer.errors import TwoLayerError
+
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="twolayer", message="twolayer %(version)s")
+def twolayer() -> None:
+    """Train, check and use a two-layer neural network."""
+
+
+for _command in (train, predict, evaluate, plot, proof):
+    twolayer.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What stands behind `twolayer`.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        with twolayer.make_context("twolayer", list(arguments)) as context:
+            code = twolayer.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:  # after --help and --version
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted: nothing was written.", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet
+        return EXIT_PIPE_CLOSED
+    except (click.ClickException, TwoLayerError, MemoryError, OSError) as error:
+        click.echo(_sentence(error), err=True)
+        return EXIT_WRONG_INPUT
+    return code if isinstance(code, int) else 0
+
+
+def _sentence(error: Exception) -> str:
+    """Say in one sentence what a person can do about an error."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx:
+        sentence = f"{error.format_message().rstrip('.')}; see '{error.ctx.command_path} --help'."
+    elif isinstance(error, click.ClickException):
+        sentence = error.format_message()
+    elif isinstance(error, MemoryError):
+        sentence = "There is not enough memory for this: use fewer samples, fewer hidden units or --dtype float32."
+    elif isinstance(error, OSError) and not isinstance(error, TwoLayerError):
+        sentence = f"{error.filename or 'A file'} cannot be used ({error.strerror or error}): check it and try again."
+    else:
+        sentence = str(error)
+    return f"twolayer: {' '.join(sentence.split())}"

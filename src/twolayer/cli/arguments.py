@@ -1,0 +1,50 @@
+"""Kinds of command-line values, each refused with a sentence that says what is wanted."""
+
+import math
+from typing import Any
+
+import click
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # older click has no arguments
+    """A whole number from a least one on.
+
+    Parameters
+    ----------
+    least : int
+    """
+
+    name = "whole number"
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or refuse it."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.least - 1
+        if not self.least <= number < 2**63:
+            self.fail(f"it must be a whole number of at least {self.least}, not {value!r}", param, ctx)
+        return number
+
+
+class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
+    """A finite number greater than 0."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or refuse it."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            self.fail(f"it must be a number greater than 0, not {value!r}", param, ctx)
+        return number
+
+
+DATA_HELP = "mnist, mnist:0,1, or the path of IDX files with or without such a choice of labels"
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")

@@ -1,0 +1,326 @@
+"""The command line, used as from a shell: results on stdout, progress on stderr, a sentence for each wrong input."""
+
+import itertools
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twolayer import cli, load
+from twolayer.history import read_history
+
+RUN_FILES = ["history.jsonl", "loss.png", "model.safetensors", "samples.png", "units.png"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Run each command in a folder of its own."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture
+def call(capfd):
+    """Return a function that runs a command and gives exit code, stdout and stderr."""
+
+    def call(*arguments):
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def run(call, idx_folder):
+    """Return the folder of a small finished run."""
+    code, _, _ = call("train", idx_folder, "--iterations", 60, "--out", "small-run", "--quiet")
+    assert code == 0
+    return "small-run"
+
+
+def test_train_writes_a_run_and_a_table(call):
+    """The default trains digits 0 and 1 to at least 99.8 % and says where everything is."""
+    code, out, err = call("train")
+
+    assert code == 0
+    assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
+    assert "runs/mnist-0-1" in out
+    assert "784 inputs, 10 hidden units, 1 output" in out
+    assert 10 < len(err.splitlines()) < 40
+    assert err.startswith("Epoch 0: cost 0.")
+    settings = load("runs/mnist-0-1/model.safetensors").settings
+    assert (settings["data"], settings["n_hidden"], settings["status"]) == ("mnist:0,1", 10, "finished")
+
+
+def test_train_prints_one_json_object(call):
+    """With keys in words; quiet means that stderr stays empty."""
+    code, out, err = call("train", "--json", "--quiet", "--out", "here")
+    record = json.loads(out)
+
+    assert (code, err, record["run"], record["status"]) == (0, "", "here", "finished")
+    assert record["test_errors"] <= 4
+    assert record["test_accuracy"] == 1 - record["test_errors"] / 2115 >= 0.998
+    assert {"train_accuracy", "seconds", "cost"} <= set(record)
+
+
+def test_the_assignments_run_gives_the_assignments_kind_of_result(call):
+    """With the assignment's step the network still gives every digit one class; the costs fall slowly."""
+    code, out, _ = call(
+        "train", "--hidden", 10, "--learning-rate", 0.01, "--iterations", 10, "--dtype", "float64", "--json"
+    )
+
+    assert code == 0
+    assert json.loads(out)["iterations"] == 10
+    costs = [epoch.cost for epoch in read_history("runs/mnist-0-1/history.jsonl")]
+    assert len(costs) == 10
+    assert all(0 < a - b < 1e-3 for a, b in itertools.pairwise(costs))
+
+
+def test_the_same_seed_gives_the_same_model_file(call, idx_folder):
+    """Byte by byte; another seed gives another."""
+    for out, seed in (("a", 3), ("b", 3), ("c", 4)):
+        call("train", idx_folder, "--seed", seed, "--out", out, "--quiet")
+    a, b, c = (Path(out, "model.safetensors").read_bytes() for out in "abc")
+
+    assert a == b != c
+
+
+def test_several_classes_of_a_folder_of_files(call, run, idx_folder):
+    """One output a class; prediction and evaluation use the same files."""
+    code, out, _ = call("evaluate", run, idx_folder, "--json")
+    record = json.loads(out)
+
+    assert (code, record["samples"], record["classes"]) == (0, 30, [0, 1, 2])
+    assert record["accuracy"] > 0.9
+    assert np.sum(record["confusion_matrix"]) == 30
+    assert record["accuracy_interval"][0] < record["accuracy"] <= record["accuracy_interval"][1]
+
+
+def test_evaluate_prints_the_interval_and_the_confusion_matrix(call, run, idx_folder):
+    """In a table with a row for each true class."""
+    _, out, _ = call("evaluate", run, idx_folder, "--part", "train")
+
+    assert "95 % interval" in out
+    assert "of 60" in out
+    assert [line.split()[:2] for line in out.splitlines()[-3:]] == [["true", "0"], ["true", "1"], ["true", "2"]]
+
+
+def test_predict_prints_a_line_a_sample(call, run, idx_folder):
+    """As CSV: number, class, share of each class; to a file on request; counted in JSON."""
+    code, out, _ = call("predict", run, idx_folder)
+    lines = out.splitlines()
+
+    assert (code, lines[0], len(lines)) == (0, "sample,prediction,share_0,share_1,share_2", 31)
+    assert all(abs(sum(map(float, line.split(",")[2:])) - 1) < 1e-4 for line in lines[1:])
+    assert call("predict", run, idx_folder, "--out", "p.csv")[1] == ""
+    assert Path("p.csv").read_text() == out
+    record = json.loads(call("predict", run, idx_folder, "--json")[1])
+    assert sum(record["predicted"].values()) == len(record["predictions"]) == 30
+
+
+def test_images_without_labels_are_predicted_but_not_evaluated(call, run, write_idx):
+    """The sentence says which file is missed."""
+    path = write_idx("bare/images", np.zeros((4, 2, 3), np.uint8))
+
+    assert len(call("predict", run, path)[1].splitlines()) == 5
+    code, out, err = call("evaluate", run, path)
+    assert (code, out) == (2, "")
+    assert "no labels" in err
+
+
+def test_plot_draws_a_run_again(call, run):
+    """In another format and folder on request; a model file alone has no loss to draw."""
+    assert call("plot", run, "--out", "pictures", "--format", "svg")[0] == 0
+    assert sorted(os.listdir("pictures")) == ["loss.svg", "samples.svg", "units.svg"]
+    shutil.copy(f"{run}/model.safetensors", "alone.safetensors")
+    code, out, _ = call("plot", "alone.safetensors")
+    assert (code, sorted(out.split())) == (0, ["samples.png", "units.png"])
+
+
+def test_a_diverged_training_ends_with_code_1_and_a_usable_model(call):
+    """The last good parameters are written, and the sentence names the cure."""
+    code, out, _ = call("train", "--learning-rate", "1e308", "--quiet")
+
+    assert code == 1
+    assert "diverged" in out
+    assert "smaller learning rate" in out
+    assert call("evaluate", "runs/mnist-0-1", "mnist:0,1")[0] == 0
+
+
+def test_proof_agrees(call):
+    """Every number, both readings of exercise 10, exit code 0."""
+    code, out, _ = call("proof")
+
+    assert code == 0
+    assert "207 of 207 printed numbers agree" in out
+    assert "DIFFERS" not in out
+    assert "0.74370 / 0.73428" in out
+
+
+def test_proof_in_json_and_number_by_number(call, monkeypatch):
+    """A figure that differs ends with exit code 1, wherever it is shown."""
+    import twolayer.proof
+
+    sheet = twolayer.proof.Sheet()
+    twolayer.proof._compare(sheet, "3", "sigmoid", "[0.5 0.25]", np.array([0.5, np.nan]), (2,))
+    twolayer.proof._compare(sheet, "5", "cost", "0.5", twolayer.proof._Failure(KeyError("dW1")))
+    monkeypatch.setattr(twolayer.proof, "prove", lambda **_: sheet)
+
+    code, out, _ = call("proof", "--json")
+    assert (code, json.loads(out)["agrees"], json.loads(out)["figures"][0]["computed"]) == (1, False, [0.5, None])
+    code, out, _ = call("proof", "--all")
+    assert code == 1
+    assert [line.split()[-1] for line in out.splitlines()[1:4]] == ["DIFFERS"] * 3
+    assert "KeyError" in out
+    assert "0 of 3 printed numbers agree" in call("proof")[1]
+
+
+def test_version_and_help(call):
+    """The version is one line; help names every command."""
+    assert call("--version")[1].startswith("twolayer 0.")
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(command in out for command in ("train", "predict", "evaluate", "plot", "proof"))
+    for command in ("train", "predict", "evaluate", "plot", "proof"):
+        assert call(command, "--help")[0] == 0
+
+
+WRONG = {
+    "frob": "No such command",
+    "train --frob": "No such option",
+    "train --hidden 0": "whole number of at least 1",
+    "train --hidden -3": "whole number of at least 1",
+    "train --hidden 2.5": "whole number of at least 1",
+    "train --iterations 0": "whole number of at least 1",
+    "train --seed -1": "whole number of at least 0",
+    "train --learning-rate 0": "number greater than 0",
+    "train --learning-rate nan": "number greater than 0",
+    "train --learning-rate x": "number greater than 0",
+    "train --dtype int8": "not one of",
+    "train --hidden 1000000000000": "not enough memory",
+    "train nowhere": "no dataset or file",
+    "train mnist:5": "two classes",
+    "train mnist:0,12": "digits 0 to 9",
+    "train .": "train-images-idx3-ubyte",
+    "train bare": "no labels",
+    "train nan:0,1": "NaN",
+    "train ok --out ok": "already has files",
+    "train ok --out text": "is a file",
+    "predict model.safetensors": "Missing argument 'DATA'",
+    "predict nowhere mnist": "no model nowhere",
+    "predict empty mnist": "no model.safetensors",
+    "predict text mnist": "not a twolayer model",
+    "predict model.safetensors mnist": "rows of 6 values (2 x 3), these have 784",
+    "predict model.safetensors shares": "divided by 255",
+    "predict model.safetensors ok --part test --out .": "is a folder",
+    "evaluate model.safetensors ok": "label 2 that the network does not know",
+    "evaluate model.safetensors bare": "no labels",
+    "plot nowhere": "no model nowhere",
+    "plot model.safetensors --data nowhere": "no dataset or file",
+    "plot model.safetensors --format gif": "not one of",
+    "plot model.safetensors --out text": "Cannot make",
+    "plot broken": "not epoch 0",
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_each_wrong_input_gets_one_sentence_and_leaves_nothing(call, command, idx_folder, write_idx, small_model):
+    """Exit code 2, nothing on stdout, one line on stderr, and no file or folder more than before."""
+    from twolayer import save
+
+    shutil.copytree(idx_folder, "ok")
+    save(small_model, "model.safetensors")
+    Path("broken").mkdir()
+    Path("empty").mkdir()
+    save(small_model, "broken/model.safetensors")
+    for path, content in (("text", "hello"), ("broken/history.jsonl", "{}\n")):
+        Path(path).write_text(content)
+    images = np.full((2, 2, 3), np.nan, np.float32)
+    for name, array in (("bare", np.ones((2, 2, 3), np.uint8)), ("nan", images), ("shares", np.ones((2, 2, 3), "f4"))):
+        shutil.copy(write_idx(f"made/{name}", array), name)
+    before = sorted(os.walk("."))
+
+    code, out, err = call(*command.split())
+
+    assert (code, out) == (2, "")
+    assert WRONG[command] in err
+    assert err.startswith("twolayer: ")
+    assert len(err.splitlines()) == 1
+    assert sorted(os.walk(".")) == before
+
+
+def test_without_a_command_help_is_shown(call):
+    """And the exit code tells that nothing was done."""
+    code, out, err = call()
+
+    assert (code, out) == (2, "")
+    assert "Commands:" in err
+
+
+def start(*arguments, **options):
+    """Start the command in a process of its own."""
+    return subprocess.Popen([sys.executable, "-m", "twolayer", *arguments], text=True, **options)
+
+
+def test_ctrl_c_ends_with_the_model_so_far():
+    """Exit code 130, status interrupted, all files written."""
+    process = start("train", "--iterations", "100000", stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stderr.readline().startswith("Epoch 0")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "interrupted" in out
+    assert "Traceback" not in err
+    assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
+    assert load("runs/mnist-0-1/model.safetensors").settings["status"] == "interrupted"
+
+
+def test_a_reader_that_goes_away_is_no_error(small_model, write_idx):
+    """`twolayer predict ... | head -1` ends quietly."""
+    from twolayer import save
+
+    save(small_model, "model.safetensors")
+    path = write_idx("images", np.zeros((100_000, 2, 3), np.uint8))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with start(
+        *("predict", "model.safetensors", str(path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 141
+
+
+def test_a_terminal_shows_a_live_bar(idx_folder):
+    """With cost and accuracy, and no plain lines."""
+    ours, theirs = pty.openpty()
+    process = start(
+        "train", str(idx_folder), stderr=theirs, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(ours, 4096):
+            shown += block
+    except OSError:
+        pass  # the other end is closed
+    finally:
+        os.close(ours)
+
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    assert "50/50" in text
+    assert "cost 0." in text
+    assert "\nEpoch" not in text
