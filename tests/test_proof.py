@@ -141,14 +141,14 @@ def test_each_slip_in_the_gradient_is_caught_where_it_is_made(slip, few_digits):
         ("initialize_parameters", lambda a, b, c: {"W1": np.random.rand(b, a)}, "2 W2"),
         ("sigmoid", lambda x: 1 / (1 + np.exp(x)), "3 sigmoid"),
         ("sigmoid", lambda x: None, "3 sigmoid"),
-        ("sigmoid_derivative", lambda x: x * (1 - x), "3 sigmoid_derivative"),
+        ("sigmoid_derivative", lambda x: x * (1 - x), "3 derivative"),
         ("forward_propagation", lambda X, p: (_ for _ in ()).throw(RuntimeError("not yet written")), "4 mean of Z1"),
         ("computer_cost", lambda A2, Y: np.sum((A2 - Y) ** 2) / 2, "5 cost"),
         ("computer_cost", lambda A2, Y: np.nan, "5 cost"),
         ("update_parameters", lambda p, g, r: {k: p[k] + r * g["d" + k] for k in p}, "7 W1"),
         ("update_parameters", lambda p, g, r: p, "7 b1"),
         ("train_loop", lambda X, Y, n_h, r, n, print_cost=True: print("Epoch 0: Loss = 0.5413416"), "8 loss, epoch 0"),
-        ("predict", lambda X, p: np.zeros((1, X.shape[1])), "9 training accuracy"),
+        ("predict", lambda X, p: np.zeros((1, X.shape[1])), "9 train accuracy"),
     ],
 )
 def test_each_wrong_function_is_caught(name, function, figure, few_digits):

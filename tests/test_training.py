@@ -65,6 +65,19 @@ def test_a_finished_training_tells_the_figures_of_its_parameters(samples, start)
     assert result.history[0].seconds <= result.history[-1].seconds <= result.seconds
 
 
+def test_a_cost_that_rises_is_told_with_the_cure(samples, start):
+    """A step too large shows in the sentence of a finished training; a good one has no more to say."""
+    objective = make_objective(*samples)
+
+    steady = train(objective, GradientDescent(1.0), start, max_iter=30)
+    worse = train(objective, GradientDescent(1e5), start, max_iter=30)
+    rising = train(objective, GradientDescent(60.0), start, max_iter=30)
+
+    assert steady.message == "Finished all 30 iterations."
+    assert "ended higher than it began" in worse.message
+    assert "The cost rose at" in rising.message
+
+
 def test_without_test_samples_there_is_no_test_accuracy(samples, start):
     """None, not zero."""
     result = train(make_objective(*samples), GradientDescent(1.0), start, max_iter=1)

@@ -1,6 +1,7 @@
 """The assignment as handed out: its ten functions under its own names, on NumPy's global random generator.
 
-`from twolayer.course import *` stands in for the solved exercises: the assignment's own cells then give its outputs.
+`from twolayer.course import *` stands in for the solved exercises: the assignment's own cells then give its outputs,
+but for the table of exercise 10, which was printed by another rule than `predict` (see `twolayer.proof`).
 `np.random.seed` decides what `initialize_parameters` draws, because there that stream is the contract. The mathematics
 is `twolayer.equations`; the assignment's spellings `computer_cost` and `back_propogation` work beside the correct ones.
 """

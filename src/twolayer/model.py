@@ -40,7 +40,7 @@ class Model:
         How it was trained: text and numbers, for people and for doing it again.
     """
 
-    parameters: Arrays
+    parameters: Arrays = field(repr=False)
     classes: tuple[Label, ...]
     input_shape: tuple[int, ...]
     scale: float = 1.0

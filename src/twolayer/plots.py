@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ FORMATS = ("png", "svg", "pdf")
 MAX_UNITS = 100
 MAX_SAMPLES = 20
 _DPI = 120
+_LEAST_COLUMNS = 5  # room for the title
 _GAP = 2  # empty cells between the images of a mosaic
 
 
@@ -38,7 +40,7 @@ def draw_cost(ax: "Axes", epochs: Sequence[Epoch]) -> "Line2D":
     """
     costs = [epoch.cost for epoch in epochs]
     (line,) = ax.plot([epoch.iteration for epoch in epochs], costs, color="C0")
-    ax.set(xlabel="iteration", ylabel="mean square loss", title=f"Cost (last: {costs[-1]:.3g})")
+    ax.set(xlabel="iteration", ylabel="half the mean square error", title="Cost before each step")
     _scale_by_range(ax, costs)
     ax.grid(visible=True, alpha=0.3)
     return line
@@ -63,10 +65,8 @@ def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
     test = [100 * (1 - epoch.test_accuracy) for epoch in epochs if epoch.test_accuracy is not None]
     if len(test) == len(iterations):
         shares["test"] = test
-    lines = [
-        ax.plot(iterations, values, label=f"{name} (last: {values[-1]:.3g} %)")[0] for name, values in shares.items()
-    ]
-    ax.set(xlabel="iteration", ylabel="wrong predictions, %", title="Errors")
+    lines = [ax.plot(iterations, values, label=name)[0] for name, values in shares.items()]
+    ax.set(xlabel="iteration", ylabel="wrong predictions, %", title="Errors before each step")
     _scale_by_range(ax, [value for values in shares.values() for value in values])
     ax.legend()
     ax.grid(visible=True, alpha=0.3)
@@ -93,20 +93,24 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     n_h = W1.shape[0]
     units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[:MAX_UNITS])
     one_output = W2.shape[0] == 1
-    titles = [f"{unit}: {W2[0, unit]:+.1f}" if one_output else f"{unit}" for unit in units]
+    titles = [f"{unit}: {_signed(float(W2[0, unit]))}" if one_output else f"{unit}" for unit in units]
     limit = float(np.abs(W1[units]).max()) or 1.0
     image = _draw_mosaic(
         ax, [_as_image(W1[unit], model.input_shape) for unit in units], titles, "RdBu_r", -limit, limit
     )
-    shown = f"{n_h} hidden units" if len(units) == n_h else f"the {len(units)} strongest of {n_h} hidden units"
+    shown = (
+        f"{n_h} hidden unit{'s' * (n_h > 1)}"
+        if len(units) == n_h
+        else f"the {len(units)} strongest of {n_h} hidden units"
+    )
     legend = f" (number: weight towards class {model.classes[1]})" if one_output else ""
-    ax.set_title(f"Weights of {shown}{legend}", pad=12)
+    ax.set_title(f"Weights of {shown}{legend}", pad=8)
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="weight W1", pad=0.02)
     return image
 
 
 def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage":
-    """Draw samples with their predictions: the wrong ones, the surest first, then right ones spread over the data.
+    """Draw samples with their predictions: some wrong ones, the surest of each class first, then right ones.
 
     Parameters
     ----------
@@ -125,21 +129,22 @@ def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage"
     predicted = np.asarray(model.classes)[shares.argmax(axis=1)] if y is None else model.predict(X)
     sureness = shares.max(axis=1)
     wrong = np.zeros(len(X), bool) if y is None else predicted != np.asarray(y)
-    errors = np.flatnonzero(wrong)
-    errors = errors[np.argsort(-sureness[errors], kind="stable")][:MAX_SAMPLES]
+    errors = _in_turn(np.flatnonzero(wrong), sureness, y)[: MAX_SAMPLES // 2]
     rest = np.flatnonzero(~wrong)
     n_rest = min(MAX_SAMPLES - len(errors), len(rest))
     spread = rest[np.linspace(0, len(rest) - 1, n_rest).astype(int)] if n_rest else rest[:0]
     chosen = np.concatenate([errors, spread])
     titles = [
-        f"{y[i]} taken for {predicted[i]}" if wrong[i] else f"{predicted[i]} ({100 * sureness[i]:.0f} %)"
+        f"{y[i]} taken for {predicted[i]} ({100 * sureness[i]:.0f} %)"
+        if wrong[i]
+        else f"{predicted[i]} ({100 * sureness[i]:.0f} %)"
         for i in chosen
     ]
     images = [_as_image(X[i], model.input_shape) for i in chosen]
     colors = ["C3" if wrong[i] else "black" for i in chosen]
     image = _draw_mosaic(ax, images, titles, "gray_r", float(X[chosen].min()), float(X[chosen].max()), colors)
     total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else f"{len(X):,} samples"
-    ax.set_title(f"Predictions and how sure they are: {total}", pad=12)
+    ax.set_title(f"Predictions and how sure they are: {total}", pad=8)
     return image
 
 
@@ -208,6 +213,24 @@ def pictures(
     return files
 
 
+def _in_turn(errors: np.ndarray[Any, Any], sureness: np.ndarray[Any, Any], y: Any) -> np.ndarray[Any, Any]:
+    """Order errors so that the true classes take turns, the surest error of each class first."""
+    if not len(errors):
+        return errors
+    errors = errors[np.argsort(-sureness[errors], kind="stable")]
+    seen: Counter[Any] = Counter()
+    turns = []
+    for label in np.asarray(y)[errors].tolist():
+        turns.append(seen[label])
+        seen[label] += 1
+    return errors[np.argsort(turns, kind="stable")]
+
+
+def _signed(number: float) -> str:
+    """Write a number with its sign and one place, a true minus before negative ones."""
+    return f"{round(number, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _as_image(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Return one sample's values as a two-dimensional image; other shapes become one row."""
     return values.reshape(shape) if len(shape) == 2 else values.reshape(1, -1)
@@ -215,7 +238,7 @@ def _as_image(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarra
 
 def _columns(n: int) -> int:
     """How many images stand in a row of a mosaic of n."""
-    return min(n, max(5, math.ceil(math.sqrt(n))))
+    return max(_LEAST_COLUMNS, math.ceil(math.sqrt(n)))
 
 
 def _mosaic_size(n: int, margin: float) -> tuple[float, float]:
@@ -247,6 +270,7 @@ def _draw_mosaic(
         color = title_colors[index] if title_colors else "black"
         ax.text(left + width / 2, top - 1, title, ha="center", va="bottom", fontsize=7, color=color)
     aspect: Literal["equal", "auto"] = "equal" if height > 1 else "auto"
+    ax.set_anchor("N")
     drawn = ax.imshow(mosaic, cmap=colors, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
     ax.set_axis_off()
     return drawn
@@ -258,3 +282,5 @@ def _scale_by_range(ax: "Axes", values: Sequence[float]) -> None:
     if positive and max(positive) > 10 * min(positive):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:e}"[0] in "25" else "")
+        ax.set_ylabel(f"{ax.get_ylabel()} (log scale)")

@@ -208,7 +208,7 @@ def _exercises(f: Any, sheet: Sheet) -> Iterator[str]:
     _add_losses(sheet, "8.1", _MNIST_LOSSES, losses)
 
     yield "9"
-    _compare(sheet, "9", "training accuracy", _ONES[0], _attempt(_accuracy, f, trained, X_train, Y_train))
+    _compare(sheet, "9", "train accuracy", _ONES[0], _attempt(_accuracy, f, trained, X_train, Y_train))
     _compare(sheet, "9", "test accuracy", _ONES[1], _attempt(_accuracy, f, trained, X_test, Y_test))
 
     np.random.seed(1)
@@ -219,8 +219,8 @@ def _exercises(f: Any, sheet: Sheet) -> Iterator[str]:
             (_attempt(read, f, trained, X_train, Y_train), _attempt(read, f, trained, X_test, Y_test))
             for read in (_accuracy_of_mean, _accuracy)
         )
-        for name, text, accuracy in zip(("training", "test"), printed, by_mean, strict=True):
-            _compare(sheet, "10", f"{name} accuracy, n_h = {n_h}", text, accuracy)
+        for name, text, accuracy in zip(("train", "test"), printed, by_mean, strict=True):
+            _compare(sheet, "10", f"{name} acc., n_h={n_h}", text, accuracy)
         if not any(isinstance(accuracy, _Failure) for accuracy in (*by_mean, *by_predict)):
             sheet.readings.append(SizeReading(n_h, (float(printed[0]), float(printed[1])), by_mean, by_predict))
 
@@ -241,7 +241,7 @@ def _formulas(f: Any, sheet: Sheet, X: Any, Y: Any) -> Iterator[str]:
     yield "3"
     x = np.linspace(-5, 5, 10)
     _compare(sheet, "3", "sigmoid", _SIGMOID, _attempt(f.sigmoid, x), x.shape)
-    _compare(sheet, "3", "sigmoid_derivative", _SIGMOID_DERIVATIVE, _attempt(f.sigmoid_derivative, x), x.shape)
+    _compare(sheet, "3", "derivative", _SIGMOID_DERIVATIVE, _attempt(f.sigmoid_derivative, x), x.shape)
 
     yield "4"
     forward = _attempt(f.forward_propagation, X, start)
@@ -266,13 +266,13 @@ def _formulas(f: Any, sheet: Sheet, X: Any, Y: Any) -> Iterator[str]:
 def _add_shapes(sheet: Sheet, X_train: Any, Y_train: Any, X_test: Any, Y_test: Any) -> None:
     """Add the figures of section 8.1 about the data."""
     for name, printed, array in (
-        ("training data", "784 12665", X_train),
-        ("training labels", "1 12665", Y_train),
-        ("test data", "784 2115", X_test),
-        ("test labels", "1 2115", Y_test),
+        ("X_train", "784 12665", X_train),
+        ("Y_train", "1 12665", Y_train),
+        ("X_test", "784 2115", X_test),
+        ("Y_test", "1 2115", Y_test),
     ):
-        _compare(sheet, "8.1", f"shape of the {name}", printed, _attempt(np.shape, array), (2,))
-    for name, labels in (("training", Y_train), ("test", Y_test)):
+        _compare(sheet, "8.1", f"{name} shape", printed, _attempt(np.shape, array), (2,))
+    for name, labels in (("Y_train", Y_train), ("Y_test", Y_test)):
         _compare(sheet, "8.1", f"{name} labels", "0 1", _attempt(np.unique, labels), (2,))
 
 

@@ -1,9 +1,10 @@
 """The one loop that trains: evaluate, tell, step. Everything else reads its epochs and its result."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from twolayer.engines.objective import Evaluation, Measure, Objective
@@ -11,6 +12,8 @@ from twolayer.equations import Arrays
 from twolayer.errors import SettingError
 from twolayer.history import Epoch
 from twolayer.solvers import Solver
+
+_MANY_RISES = 0.05  # share of steps at which the cost may rise before it is worth a word
 
 
 class Status(StrEnum):
@@ -49,7 +52,7 @@ class Result:
         One entry an iteration.
     """
 
-    parameters: Arrays
+    parameters: Arrays = field(repr=False)
     status: Status
     message: str
     n_iter: int
@@ -59,7 +62,7 @@ class Result:
     test_correct: int | None
     n_test: int | None
     seconds: float
-    history: list[Epoch]
+    history: list[Epoch] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def iter_epochs(
     history: list[Epoch] = []
     evaluation: Evaluation | None = None
     good = _Good(parameters, None, 0)
-    status, message = Status.FINISHED, "Every iteration asked for was made."
+    status, message = Status.FINISHED, ""
     try:
         for iteration in range(max_iter):
             evaluation = evaluation or objective.evaluate(parameters)
@@ -138,13 +141,14 @@ def iter_epochs(
                 break
             if tol and evaluation.largest_slope() <= tol:
                 status = Status.CONVERGED
-                message = f"No entry of the gradient is larger than {tol:g} at iteration {good.n_iter:,}."
+                message = f"Converged: no entry of the gradient is larger than {tol:g} at iteration {good.n_iter:,}."
                 break
             parameters, evaluation = solver.step(objective.evaluate, parameters, evaluation)
         else:
             measure = objective.measure(parameters)
             if math.isfinite(measure.cost):
                 good = _Good(parameters, measure, max_iter)
+                message = _finished([*(epoch.cost for epoch in history), measure.cost])
             else:
                 status, message = _diverged(max_iter)
     except KeyboardInterrupt:
@@ -207,9 +211,20 @@ def train(
         return result
 
 
+def _finished(costs: list[float]) -> str:
+    """Say that all iterations were made and, where the cost did not fall steadily, what to do about it."""
+    sentence = f"Finished all {len(costs) - 1:,} iterations."
+    n_rises = sum(after > before for before, after in itertools.pairwise(costs))
+    if costs[-1] > costs[0]:
+        return f"{sentence} The cost ended higher than it began: take a smaller learning rate."
+    if n_rises > len(costs) * _MANY_RISES:
+        return f"{sentence} The cost rose at {n_rises:,} of them: a smaller learning rate may do better."
+    return sentence
+
+
 def _diverged(iteration: int) -> tuple[Status, str]:
     kept = f"the parameters of iteration {iteration - 1:,} are kept" if iteration else "the start is kept"
     return (
         Status.DIVERGED,
-        f"The cost is no longer a finite number at iteration {iteration:,}; {kept}: take a smaller learning rate.",
+        f"Diverged: the cost is no finite number at iteration {iteration:,}; {kept}: take a smaller learning rate.",
     )

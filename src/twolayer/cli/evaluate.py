@@ -47,8 +47,5 @@ def evaluate(model: Path, data: str, part: Any, as_json: bool) -> None:  # noqa:
     interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
     click.echo(f"Accuracy {100 * scores.accuracy:.2f} %  ({errors} of {scores.n_samples:,}; {interval})\n")
     names = [str(label) for label in scores.classes]
-    rows = [
-        (f"true {name}", *(f"{count:,}" for count in counts))
-        for name, counts in zip(names, scores.confusion, strict=True)
-    ]
-    print_table(rows, header=("", *(f"predicted {name}" for name in names)), right=tuple(range(1, len(names) + 1)))
+    rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, scores.confusion, strict=True)]
+    print_table(rows, header=("true \\ predicted", *names), right=tuple(range(1, len(names) + 1)))

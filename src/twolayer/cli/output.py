@@ -19,7 +19,10 @@ def print_json(record: dict[str, Any]) -> None:
 
 
 def print_table(
-    rows: Iterable[tuple[str, ...]], header: tuple[str, ...] | None = None, right: tuple[int, ...] = ()
+    rows: Iterable[tuple[str, ...]],
+    header: tuple[str, ...] | None = None,
+    right: tuple[int, ...] = (),
+    gap: int = 2,
 ) -> None:
     """Print rows as a table on stdout.
 
@@ -29,13 +32,15 @@ def print_table(
     header : tuple of str, optional
     right : tuple of int
         Columns to align to the right.
+    gap : int
+        Spaces between columns.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     rows = list(rows)
-    table = Table(show_header=header is not None, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(show_header=header is not None, box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for index, name in enumerate(header or ("",) * len(rows[0])):
         table.add_column(name, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
@@ -86,13 +91,24 @@ def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Epoch], N
 
 
 @contextlib.contextmanager
+def working(what: str, *, quiet: bool) -> Iterator[None]:
+    """Say on a terminal's stderr what is being done, for as long as it takes."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextlib.contextmanager
 def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("Training"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(),
@@ -107,5 +123,7 @@ def _print_line(epoch: Epoch) -> None:
 
 
 def _figures(epoch: Epoch) -> str:
-    test = "" if epoch.test_accuracy is None else f", test {100 * epoch.test_accuracy:.2f} %"
-    return f"cost {epoch.cost:.6f}, training {100 * epoch.train_accuracy:.2f} %{test}"
+    part, accuracy = "training", epoch.train_accuracy
+    if epoch.test_accuracy is not None:
+        part, accuracy = "test", epoch.test_accuracy
+    return f"cost {epoch.cost:.6f}, {part} {100 * accuracy:.2f} %"

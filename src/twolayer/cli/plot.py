@@ -37,3 +37,7 @@ def plot(run: Path, data: str | None, out: Path | None, form: str) -> None:
     for name, content in files.items():
         replace_file(folder / name, content)
         click.echo(folder / name)
+    if not epochs:
+        click.echo("There is no history.jsonl beside the model, so the loss is not drawn.", err=True)
+    if X is None:
+        click.echo("The model does not name its data: --data DATA draws samples of it.", err=True)

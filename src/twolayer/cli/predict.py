@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from twolayer.cli.arguments import json_option
 
 if TYPE_CHECKING:
+    from twolayer.data.catalogue import Samples
     from twolayer.model import Model
 
 
@@ -22,32 +24,37 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
 @json_option
 def predict(model: Path, data: str, part: Any, out: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Print the class that MODEL gives each sample of DATA, and the share of each class, as CSV."""
+    """Print the class that MODEL gives each sample of DATA, the share of each class and the label, as CSV."""
     from twolayer.atomic import replace_file
-    from twolayer.cli.output import print_json
     from twolayer.data.catalogue import load_dataset
     from twolayer.files.run_folder import read_model
 
     network = read_model(model)
     dataset = load_dataset(data)
     network.check_scale(dataset.scale, data)
-    X = dataset.part(part).X
-    text = _as_csv(network, X)
+    samples = dataset.part(part)
+    if as_json:
+        labels = network.predict(samples.X).tolist()
+        counts = {str(label): labels.count(label) for label in network.classes}
+        record = {"model": str(model), "data": data, "samples": len(labels), "predicted": counts, "predictions": labels}
+        text = json.dumps(record) + "\n"
+    else:
+        text = _as_csv(network, samples)
     if out:
         replace_file(out, text.encode())
-    if as_json:
-        labels = network.predict(X).tolist()
-        counts = {str(label): labels.count(label) for label in network.classes}
-        print_json({"model": str(model), "data": data, "samples": len(X), "predicted": counts, "predictions": labels})
-    elif not out:
+    else:
         click.echo(text, nl=False)
 
 
-def _as_csv(network: "Model", X: Any) -> str:
-    """Return a header and a line a sample: its number, its class, the share of each class."""
+def _as_csv(network: "Model", samples: "Samples") -> str:
+    """Return a header and a line a sample: its number, its class, the share of each class, its label where known."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["sample", "prediction", *(f"share_{label}" for label in network.classes)])
-    for index, (label, shares) in enumerate(zip(network.predict(X), network.predict_proba(X).tolist(), strict=True)):
-        lines.writerow([index, label, *(f"{share:.6g}" for share in shares)])
+    y = None if samples.y is None else samples.y.tolist()
+    header = ["sample", "prediction", *(f"share_{label}" for label in network.classes)]
+    lines.writerow(header if y is None else [*header, "label"])
+    predictions, shares = network.predict(samples.X).tolist(), network.predict_proba(samples.X).tolist()
+    for index, (prediction, row) in enumerate(zip(predictions, shares, strict=True)):
+        values = [index, prediction, *(f"{share:.6g}" for share in row)]
+        lines.writerow(values if y is None else [*values, y[index]])
     return text.getvalue()

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from twolayer.proof import Figure, Sheet
 
 
+_PLACES_OF_A_DOUBLE = 15
+
+
 @click.command(short_help="Re-derive every figure of the assignment.")
 @click.option("--all", "every", is_flag=True, help="Show every number on a line of its own.")
 @json_option
@@ -31,11 +34,10 @@ def proof(every: bool, as_json: bool) -> int:  # noqa: FBT001
     if as_json:
         print_json(_record(sheet))
     else:
-        header = ("exercise", "quantity", "printed", "computed", "digits agreed", "verdict")
-        print_table((row for figure in sheet.figures for row in _rows(figure, every=every)), header)
+        header = ("ex.", "quantity", "printed", "computed", "digits\nagreed", "verdict")
+        print_table((row for figure in sheet.figures for row in _rows(figure, every=every)), header, gap=1)
         _print_readings(sheet)
-        click.echo("\nOf an array the number that agrees least is shown; --all shows each.")
-        click.echo(f"{sheet.n_agreeing} of {sheet.n_numbers} printed numbers agree.")
+        _print_summary(sheet)
     return 0 if sheet.agrees else 1
 
 
@@ -46,18 +48,39 @@ def _rows(figure: "Figure", *, every: bool) -> list[tuple[str, ...]]:
         return [(figure.exercise, figure.quantity, " ".join(figure.printed[:2]), figure.note, "0", verdict)]
     n = len(figure.printed)
     shown = range(n) if every else [min(range(n), key=lambda i: figure.digits[i] - figure.places[i])]
-    suffix = "" if n == 1 else " [{}]" if every else f" ({n} numbers)"
+    suffix = "" if n == 1 else " [{}]" if every else f" ({n})"
     return [
         (
             figure.exercise,
             figure.quantity + suffix.format(index),
             figure.printed[index],
-            repr(figure.computed[index]),
-            f"{figure.digits[index]} of {figure.places[index]}",
+            _as_text(figure.computed[index], figure.printed[index], figure.places[index]),
+            f"{figure.digits[index]}/{figure.places[index]}",
             verdict,
         )
         for index in shown
     ]
+
+
+def _as_text(number: float, printed: str, places: int) -> str:
+    """Return a computed number: whole where a whole one is printed, of an array with two places more than printed."""
+    if "." not in printed and number.is_integer():
+        return f"{number:.0f}"
+    if "." in printed and places < _PLACES_OF_A_DOUBLE:
+        return f"{number:.{places + 2}{'e' if 'e' in printed else 'f'}}"
+    return repr(number)
+
+
+def _print_summary(sheet: "Sheet") -> None:
+    """Print how much agrees, and by which rule."""
+    from twolayer.proof import LOSS_PLACES
+
+    click.echo(
+        "\nOf an array (its size in brackets) the number that agrees least is shown;\n"
+        f"--all shows each. Losses, cost and means must agree to {LOSS_PLACES} places, beyond which\n"
+        "the order in which a library adds shows; every other number to every place.\n\n"
+        f"{sheet.n_agreeing} of {sheet.n_numbers} printed numbers agree."
+    )
 
 
 def _print_readings(sheet: "Sheet") -> None:
@@ -65,8 +88,9 @@ def _print_readings(sheet: "Sheet") -> None:
     from twolayer.cli.output import print_table
 
     click.echo(
-        "\nExercise 10 in two readings (training / test accuracy). The printed table gives every sample one class,\n"
-        "that on whose side of 0.5 the mean of A2 lies; exercise 9's predict gives each sample its own:\n"
+        "\nExercise 10 in two readings (training / test accuracy). The printed table\n"
+        "gives every sample one class, that on whose side of 0.5 the mean of A2 lies;\n"
+        "exercise 9's predict gives each its own. The verdicts above are on the first.\n"
     )
     rows = [
         (str(reading.n_h), *(_pair(pair) for pair in (reading.printed, reading.by_mean, reading.by_predict)))

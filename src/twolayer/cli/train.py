@@ -38,9 +38,9 @@ def train(
 ) -> int:
     """Train on DATA, mnist:0,1 when not given, and write model, history and pictures to a folder.
 
-    The assignment's own run is --hidden 10 --learning-rate 0.01 --iterations 10.
+    The assignment's own settings are --hidden 10 --learning-rate 0.01 --iterations 10.
     """
-    from twolayer.cli.output import epoch_display
+    from twolayer.cli.output import epoch_display, working
     from twolayer.data.catalogue import load_dataset
     from twolayer.files.run_folder import RunFolder
     from twolayer.model import fit_model
@@ -67,7 +67,8 @@ def train(
             )
         model = replace(model, settings={**model.settings, "data": data})
         shown = dataset.part()
-        run.write(model, result.history, pictures(model, result.history, shown.X, shown.labels(data)))
+        with working("Drawing the pictures", quiet=quiet):
+            run.write(model, result.history, pictures(model, result.history, shown.X, shown.labels(data)))
     finally:
         run.release()
     _print_result(data, model.settings, result, run, as_json=as_json)
@@ -110,7 +111,7 @@ def _print_result(data: str, settings: Any, result: "Result", run: "RunFolder", 
             "network",
             f"{count(W1.shape[1], 'input')}, {count(W1.shape[0], 'hidden unit')}, {count(W2.shape[0], 'output')}",
         ),
-        ("training", f"{result.status}: {result.message}"),
+        ("training", result.message),
         ("cost", f"{result.cost:.8f}"),
         ("training accuracy", _share(result.train_correct, result.n_train)),
         ("test accuracy", test_figure),

@@ -111,7 +111,8 @@ def _check_digits(digits: Iterable[int]) -> tuple[int, ...]:
     chosen = tuple(digits) if isinstance(digits, Iterable) else ()
     whole = all(isinstance(digit, int | np.integer) and 0 <= digit <= 9 for digit in chosen)
     if not whole or not chosen or len(set(chosen)) < len(chosen):
-        raise SettingError(f"MNIST has the digits 0 to 9, each named at most once; got {digits!r}: choose like (0, 1).")
+        got = ", ".join(str(digit) for digit in chosen) or repr(digits)
+        raise SettingError(f"MNIST has the digits 0 to 9, each named at most once; got {got}: choose, say, 0 and 1.")
     return chosen
 
 
