@@ -180,7 +180,7 @@ def test_proof_in_json_and_number_by_number(call, monkeypatch):
     assert (code, json.loads(out)["agrees"], json.loads(out)["figures"][0]["computed"]) == (1, False, [0.5, None])
     code, out, _ = call("proof", "--all")
     assert code == 1
-    assert [line.split()[-1] for line in out.splitlines()[1:4]] == ["DIFFERS"] * 3
+    assert [line.split()[-1] for line in out.splitlines()[2:5]] == ["DIFFERS"] * 3
     assert "KeyError" in out
     assert "0 of 3 printed numbers agree" in call("proof")[1]
 
@@ -285,6 +285,32 @@ def test_ctrl_c_ends_with_the_model_so_far():
     assert "Traceback" not in err
     assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
     assert load("runs/mnist-0-1/model.safetensors").settings["status"] == "interrupted"
+
+
+def test_an_interruption_while_drawing_keeps_the_model(call, idx_folder, monkeypatch):
+    """The model and the history are written before the pictures, and the sentence says how to draw them."""
+    from twolayer import plots
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plots, "pictures", interrupt)
+    code, out, err = call("train", idx_folder, "--out", "here", "--quiet")
+
+    assert (code, sorted(os.listdir("here"))) == (130, ["history.jsonl", "model.safetensors"])
+    assert "Finished" in out
+    assert "twolayer plot here" in err
+
+
+def test_a_polite_request_to_end_is_an_interruption():
+    """SIGTERM ends a training as Ctrl-C does."""
+    process = start("train", "--iterations", "100000", stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stderr.readline().startswith("Epoch 0")
+    process.terminate()
+    process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
 
 
 def test_a_reader_that_goes_away_is_no_error(small_model, write_idx):

@@ -14,7 +14,8 @@ EPOCHS = [Epoch(0, 0.5, 0.5, None, 0.1)]
 def test_a_run_is_written_and_read(tmp_path, small_model):
     """The model and the history come back, by the folder or by the model's file."""
     run = RunFolder(tmp_path / "a" / "run")
-    run.write(small_model, EPOCHS, {"loss.png": b"picture"})
+    run.write(small_model, EPOCHS)
+    run.write_pictures({"loss.png": b"picture"})
     run.release()
 
     assert sorted(os.listdir(run.path)) == ["history.jsonl", "loss.png", "model.safetensors"]

@@ -5,6 +5,7 @@ proof differs, a training diverged); 2 a wrong input, answered by one sentence; 
 """
 
 import os
+import signal
 import sys
 
 import click
@@ -32,7 +33,8 @@ for _command in (train, predict, evaluate, plot, proof):
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code; a request to end (SIGTERM) counts as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -66,13 +66,19 @@ def train(
                 on_epoch=show,
             )
         model = replace(model, settings={**model.settings, "data": data})
-        shown = dataset.part()
-        with working("Drawing the pictures", quiet=quiet):
-            run.write(model, result.history, pictures(model, result.history, shown.X, shown.labels(data)))
+        run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
     finally:
         run.release()
+    code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
+    shown = dataset.part()
+    try:
+        with working("Drawing the pictures", quiet=quiet):
+            run.write_pictures(pictures(model, result.history, shown.X, shown.labels(data)))
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted while drawing; the model is safe: 'twolayer plot {run.path}' draws it.", err=True)
+        code = 130
     _print_result(data, model.settings, result, run, as_json=as_json)
-    return {"diverged": 1, "interrupted": 130}.get(result.status, 0)
+    return code
 
 
 def _print_result(data: str, settings: Any, result: "Result", run: "RunFolder", *, as_json: bool) -> None:

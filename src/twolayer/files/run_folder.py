@@ -57,8 +57,8 @@ class RunFolder:
             except FileExistsError:
                 number += 1
 
-    def write(self, model: Model, epochs: Sequence[Epoch], pictures: Mapping[str, bytes]) -> None:
-        """Write the model, the history and the pictures, the model first.
+    def write(self, model: Model, epochs: Sequence[Epoch]) -> None:
+        """Write the model, then the history.
 
         Raises
         ------
@@ -67,6 +67,15 @@ class RunFolder:
         """
         replace_file(self.path / MODEL_FILE, to_bytes(model))
         replace_file(self.path / HISTORY_FILE, to_json_lines(epochs).encode())
+
+    def write_pictures(self, pictures: Mapping[str, bytes]) -> None:
+        """Write pictures by their names.
+
+        Raises
+        ------
+        StorageError
+            If the folder cannot be written.
+        """
         for name, content in pictures.items():
             replace_file(self.path / name, content)
 
