@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "twolayer"
 # Data flows from top to bottom: a module imports only from rooms above it, and from its own.
 ROOMS = (
     "errors",
-    "atomic",
+    "storage",
     "equations",
     "data",
     "course",

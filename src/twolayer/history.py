@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from twolayer.errors import FileFormatError, MissingFileError, StorageError
+from twolayer.errors import FileFormatError
+from twolayer.storage import open_file
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,12 @@ def read_history(path: str | os.PathLike[str]) -> list[Epoch]:
     MissingFileError, StorageError, FileFormatError
         If the file is not there, cannot be read, or is not a history.
     """
+    with open_file(Path(path)) as file:
+        content = file.read()
     try:
-        text = Path(path).read_text("utf-8")
-    except FileNotFoundError:
-        raise MissingFileError(f"There is no file {path}: check the path.") from None
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise FileFormatError(f"{path} is not text in UTF-8: use an untouched history.jsonl.") from None
-    except OSError as error:
-        raise StorageError(f"Cannot read {path} ({error.strerror or error}): check its permissions.") from error
     return from_json_lines(text, str(path))
 
 

@@ -14,11 +14,11 @@ from twolayer.cli.arguments import DATA_HELP
 @click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 def plot(run: Path, data: str | None, out: Path | None, form: str) -> None:
     """Draw the pictures of RUN, a run's folder or a model file: loss, hidden units, samples."""
-    from twolayer.atomic import replace_file
     from twolayer.data.catalogue import load_dataset
     from twolayer.errors import StorageError
     from twolayer.files.run_folder import read_run
     from twolayer.plots import pictures
+    from twolayer.storage import replace_file
 
     model, epochs = read_run(run)
     X = y = None

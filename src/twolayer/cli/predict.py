@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @json_option
 def predict(model: Path, data: str, part: Any, out: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Print the class that MODEL gives each sample of DATA, the share of each class and the label, as CSV."""
-    from twolayer.atomic import replace_file
     from twolayer.data.catalogue import load_dataset
     from twolayer.files.run_folder import read_model
+    from twolayer.storage import replace_file
 
     network = read_model(model)
     dataset = load_dataset(data)

@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from twolayer.errors import FileFormatError, MissingFileError, StorageError
+from twolayer.errors import FileFormatError
+from twolayer.storage import open_file
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 4 * 2**30
@@ -45,24 +46,18 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
         If it cannot be read.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            gzipped = file.read(2) == _GZIP_START
-            file.seek(0)
-            stored_bytes = os.fstat(file.fileno()).st_size
-            if gzipped:
-                with gzip.GzipFile(fileobj=file) as stream:
-                    return _read(stream, path, stored_bytes * _GZIP_MAX_RATIO)
+    with open_file(path) as file:
+        gzipped = file.read(2) == _GZIP_START
+        file.seek(0)
+        stored_bytes = os.fstat(file.fileno()).st_size
+        if not gzipped:
             return _read(file, path, stored_bytes)
-    except FileNotFoundError:
-        raise MissingFileError(f"There is no file {path}: check the path.") from None
-    except IsADirectoryError:
-        raise StorageError(f"{path} is a folder, not an IDX file: name a file in it.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        message = f"{path} is damaged: its gzip data is cut short or changed; get a fresh copy."
-        raise FileFormatError(message) from None
-    except OSError as error:
-        raise StorageError(f"Cannot read {path} ({error.strerror or error}): check its permissions.") from error
+        try:
+            with gzip.GzipFile(fileobj=file) as stream:
+                return _read(stream, path, stored_bytes * _GZIP_MAX_RATIO)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            message = f"{path} is damaged: its gzip data is cut short or changed; get a fresh copy."
+            raise FileFormatError(message) from None
 
 
 def _read(stream: IO[bytes] | gzip.GzipFile, path: Path, most_bytes: int) -> np.ndarray[Any, Any]:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twolayer.atomic import replace_file
 from twolayer.errors import FileFormatError, SettingError
+from twolayer.storage import replace_file
 
 IMAGE_SHAPE = (28, 28)
 _SHIPPED = Path(__file__).with_name("mnist_files")

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.atomic import replace_file
-from twolayer.errors import FileFormatError, MissingFileError, StorageError
+from twolayer.errors import FileFormatError
 from twolayer.model import Label, Model
+from twolayer.storage import open_file, replace_file
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 4 * 2**30
@@ -55,19 +55,10 @@ def load(path: str | os.PathLike[str]) -> Model:
         If it is not a twolayer model, is damaged, or was written by a newer version.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-                raise FileFormatError(f"{path} is larger than any model ({MAX_FILE_BYTES:,} bytes): name a model file.")
-            content = file.read()
-    except FileNotFoundError:
-        raise MissingFileError(
-            f"There is no model {path}: check the path, or make one with 'twolayer train'."
-        ) from None
-    except IsADirectoryError:
-        raise StorageError(f"{path} is a folder: name the model.safetensors in it.") from None
-    except OSError as error:
-        raise StorageError(f"Cannot read {path} ({error.strerror or error}): check its permissions.") from error
+    with open_file(path, "check the path, or make one with 'twolayer train'") as file:
+        if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+            raise FileFormatError(f"{path} is larger than any model ({MAX_FILE_BYTES:,} bytes): name a model file.")
+        content = file.read()
     return from_bytes(content, str(path))
 
 

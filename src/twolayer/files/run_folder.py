@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from twolayer.atomic import replace_file
 from twolayer.errors import MissingFileError, StorageError
 from twolayer.files.model_file import load, to_bytes
 from twolayer.history import Epoch, read_history, to_json_lines
 from twolayer.model import Model
+from twolayer.storage import replace_file
 
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.jsonl"

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from twolayer import atomic
-from twolayer.errors import StorageError
+from twolayer import storage
+from twolayer.errors import MissingFileError, StorageError
 
 
 def test_a_file_is_made_and_replaced(tmp_path):
     """The new content stands under the name, and nothing else is left in the folder."""
     path = tmp_path / "file"
-    atomic.replace_file(path, b"old")
-    atomic.replace_file(path, b"new")
+    storage.replace_file(path, b"old")
+    storage.replace_file(path, b"new")
 
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
@@ -23,17 +23,17 @@ def test_a_file_is_made_and_replaced(tmp_path):
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, failing):
     """A full disk is told in a sentence; the old content stays, the temporary file goes."""
     path = tmp_path / "file"
-    atomic.replace_file(path, b"old")
+    storage.replace_file(path, b"old")
 
     def no_space(*_):
         raise OSError(28, "No space left on device")
 
     if failing == "fsync":
-        monkeypatch.setattr(atomic.os, "fsync", no_space)
+        monkeypatch.setattr(storage.os, "fsync", no_space)
     else:
-        monkeypatch.setattr(atomic.Path, "replace", no_space)
+        monkeypatch.setattr(storage.Path, "replace", no_space)
     with pytest.raises(StorageError, match="No space left on device"):
-        atomic.replace_file(path, b"new")
+        storage.replace_file(path, b"new")
 
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
@@ -44,10 +44,28 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path, Path()):
         with pytest.raises(StorageError, match="is a folder"):
-            atomic.replace_file(path, b"")
+            storage.replace_file(path, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_regular_file_is_told_before_it_is_read(tmp_path):
+    """A pipe or a device might never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(StorageError, match="no regular file"), storage.open_file(path):
+            pytest.fail("it was opened")
+
+
+def test_a_file_that_is_not_there_is_told_with_advice(tmp_path):
+    """The caller knows what to do about it."""
+    with (
+        pytest.raises(MissingFileError, match="nothing: bake one"),
+        storage.open_file(tmp_path / "nothing", "bake one"),
+    ):
+        pytest.fail("it was opened")
 
 
 def test_a_missing_folder_is_told(tmp_path):
     """The path and the reason are in the sentence."""
     with pytest.raises(StorageError, match="nowhere"):
-        atomic.replace_file(tmp_path / "nowhere" / "file", b"")
+        storage.replace_file(tmp_path / "nowhere" / "file", b"")

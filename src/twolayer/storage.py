@@ -1,0 +1,77 @@
+"""Files are written whole or not at all, and what cannot be read or written is told in a sentence."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from twolayer.errors import MissingFileError, StorageError, TwoLayerError
+
+
+@contextlib.contextmanager
+def open_file(path: Path, advice: str = "check the path") -> Iterator[BinaryIO]:
+    """Open a regular file to read its bytes.
+
+    Parameters
+    ----------
+    path : Path
+    advice : str
+        What to do if there is no such file.
+
+    Raises
+    ------
+    MissingFileError
+        If it is not there.
+    StorageError
+        If it is a folder, a device or a pipe, or cannot be read.
+    """
+    try:
+        if path.is_dir():
+            raise StorageError(f"{path} is a folder: name a file in it.")
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            raise StorageError(f"{path} is no regular file: copy its content to one.")
+        with path.open("rb") as file:
+            yield file
+    except TwoLayerError:
+        raise
+    except FileNotFoundError:
+        raise MissingFileError(f"There is no file {path}: {advice}.") from None
+    except OSError as error:
+        raise StorageError(f"Cannot read {path} ({error.strerror or error}): check its permissions.") from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    The bytes go to a temporary file in the same folder, reach the disk, and are renamed over `path`; after a failure
+    the temporary file is gone and the old file is as it was.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; its folder exists.
+    data : bytes
+        The whole content.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written or the disk is full.
+    """
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder: name a file in it.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"Cannot write {path} ({reason}): free some space or choose another place."
+        raise StorageError(message) from error
+    finally:
+        temporary.unlink(missing_ok=True)
