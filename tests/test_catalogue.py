@@ -87,6 +87,8 @@ def test_files_without_usable_samples_are_told(write_idx):
         load_dataset(str(write_idx("labels", np.zeros(9, np.uint8))))
     with pytest.raises(DataError, match="no samples"):
         load_dataset(str(write_idx("empty", np.zeros((0, 2, 2), np.uint8))))
+    with pytest.raises(DataError, match="10 dimensions"):
+        load_dataset(str(write_idx("deep", np.zeros((2,) + (1,) * 10, np.uint8))))
     for bad in (np.nan, np.inf):
         images = np.zeros((9, 2, 2), np.float64)
         images[4, 1, 1] = bad

@@ -207,7 +207,8 @@ WRONG = {
     "train --learning-rate nan": "number greater than 0",
     "train --learning-rate x": "number greater than 0",
     "train --dtype int8": "not one of",
-    "train --hidden 1000000000000": "not enough memory",
+    "train --hidden 1000000000": "not enough memory",
+    "train --hidden 1000000000000": "whole number of at most 2147483647",
     "train nowhere": "no dataset or file",
     "train mnist:5": "two classes",
     "train mnist:0,12": "digits 0 to 9",
@@ -328,6 +329,25 @@ def test_a_reader_that_goes_away_is_no_error(small_model, write_idx):
 
         assert process.stderr.read() == ""
         assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.parametrize("closing", ["2>&1 | head -1", "2>&- >&-", "2>/dev/full >/dev/full", ">&-"])
+def test_progress_that_nobody_reads_does_not_cost_the_training(idx_folder, closing):
+    """The run is written whole, whatever becomes of the output; no traceback."""
+    command = f"{sys.executable} -m twolayer train {idx_folder} --out here {closing}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+
+    assert sorted(os.listdir("here")) == RUN_FILES
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_the_backend_of_a_notebook_does_not_matter(idx_folder, monkeypatch):
+    """MPLBACKEND may name what is not installed."""
+    monkeypatch.setenv("MPLBACKEND", "module://nothing.here")
+    with start("train", str(idx_folder), "--out", "here", "--quiet", stdout=subprocess.DEVNULL) as process:
+        assert process.wait(timeout=60) == 0
+
+    assert sorted(os.listdir("here")) == RUN_FILES
 
 
 def test_a_terminal_shows_a_live_bar(idx_folder):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twolayer.errors import FileFormatError, MissingFileError, StorageError, TwoLayerError
 from twolayer.history import Epoch, from_json_lines, read_history, to_json_lines
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-EPOCHS = st.lists(st.tuples(NUMBERS, NUMBERS, st.none() | NUMBERS, NUMBERS)).map(
+SHARES = st.floats(0, 1)
+EPOCHS = st.lists(st.tuples(st.floats(0, 1e9), SHARES, st.none() | SHARES, st.floats(0, 1e9))).map(
     lambda rows: [Epoch(index, *row) for index, row in enumerate(rows)]
 )
 LINE = {"iteration": 0, "cost": 0.5, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.1}
@@ -37,6 +37,10 @@ def test_epochs_come_back(epochs):
         {"cost": float("nan")},
         {"seconds": float("inf")},
         {"test_accuracy": [1]},
+        {"train_accuracy": 1.5},
+        {"cost": -0.1},
+        {"cost": 1e308},
+        {"cost": 10**400},
         {"extra": 1},
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 
 from twolayer.equations import forward_propagation
 from twolayer.errors import DataError, SettingError
+from twolayer.files.model_file import to_bytes
 from twolayer.model import Model, encode_labels, fit_model
 from twolayer.training import Status
 
@@ -79,6 +80,20 @@ def test_parameters_have_the_type_asked_for(blobs, dtype):
         assert {value.dtype for value in model.parameters.values()} == {np.dtype(dtype)}
 
 
+def test_settings_may_be_numpys_numbers(blobs):
+    """A model trained with them can be saved."""
+    model, _ = fit_model(
+        *blobs,
+        n_hidden=np.int64(3),
+        max_iter=np.int32(2),
+        learning_rate=np.float32(1),
+        dtype=np.dtype("float64"),
+        input_shape=np.array([1, 2]),
+    )
+
+    assert to_bytes(model)
+
+
 def test_test_samples_are_measured(blobs):
     """Their right predictions are those of the returned model."""
     X, y = blobs
@@ -99,6 +114,12 @@ def test_a_listener_sees_each_epoch_and_can_stop(blobs):
     ("wrong", "sentence"),
     [
         ({"n_hidden": 0}, "at least 1 hidden unit"),
+        ({"n_hidden": 2**60}, "fewer than"),
+        ({"n_hidden": 1.5}, "n_hidden must be a whole number"),
+        ({"max_iter": "5"}, "max_iter must be a whole number"),
+        ({"learning_rate": None}, "learning_rate must be a number"),
+        ({"random_state": None}, "random_state must be a whole number"),
+        ({"tol": float("inf")}, "tolerance"),
         ({"learning_rate": 0.0}, "greater than 0"),
         ({"max_iter": 0}, "at least 1"),
         ({"scale": -1.0}, "scale"),
@@ -126,6 +147,10 @@ def test_a_wrong_setting_is_told(blobs, wrong, sentence):
         (np.array([["a"], ["b"]]), [0, 1], {}, "not finite numbers"),
         (np.ones((3, 2)), [0.5, 1, 1], {}, "whole numbers or text"),
         (np.ones((3, 2)), [0, 1, 1], {"input_shape": (3, 3)}, "true shape"),
+        (np.ones((3, 4)), [0, 1, 1], {"input_shape": (-2, -2)}, "dimensions"),
+        (np.ones((3, 4)), [0, 1, 1], {"input_shape": (1,) * 8 + (4,)}, "dimensions"),
+        (np.full((3, 2), 1e300), [0, 1, 1], {}, "do not fit into float32"),
+        (np.ones((3, 2)), ["a", "\ud800", "a"], {}, "surrogate"),
         (np.ones((3, 2)), [0, 1, 1], {"X_test": np.ones((1, 5)), "y_test": [0]}, "width"),
         (np.ones((3, 2)), [0, 1, 1], {"X_test": np.ones((1, 2)), "y_test": [7]}, "label 7"),
     ],

@@ -129,6 +129,8 @@ BROKEN = {
     "a shape of 0": (lambda c: with_record(c, input_shape=[0, 6]), "input_shape"),
     "a shape of text": (lambda c: with_record(c, input_shape="23"), "input_shape"),
     "a scale of 0": (lambda c: with_record(c, scale=0), "scale"),
+    "a class that is no text": (lambda c: with_record(c, classes=["\ud800", "a"]), "classes"),
+    "a scale beyond any number": (lambda c: with_record(c, scale=10**400), "scale"),
     "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "scale"),
 }
 

@@ -39,6 +39,33 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, faili
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_link_and_the_permissions_of_a_file_stay(tmp_path):
+    """What the link points to is replaced, with the mode that it had."""
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o600)
+    (tmp_path / "link").symlink_to("file")
+
+    storage.replace_file(tmp_path / "link", b"new")
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    """Neither is a device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    storage.replace_file(pipe, b"content")
+
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path, monkeypatch):
     """Also the one we stand in."""
     monkeypatch.chdir(tmp_path)

@@ -60,6 +60,14 @@ def test_parameters_out_of_range_give_a_cost_that_is_not_finite_and_no_warning()
     assert not np.isfinite(objective.evaluate(far).cost)
 
 
+def test_a_weight_out_of_range_shows_even_behind_a_sigmoid():
+    """An infinite weight may give a finite output; the cost says that it is no usable parameter."""
+    objective = make_objective(np.ones((1, 1)), np.ones((1, 1)))
+    far = {"W1": np.full((1, 1), np.inf), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
+
+    assert np.isnan(objective.measure(far).cost)
+
+
 def test_the_largest_slope_is_over_all_parameters():
     """The largest absolute entry of the four gradients."""
     random = np.random.default_rng(0)

@@ -1,7 +1,6 @@
 """The record of a training: one epoch a line, as JSON."""
 
 import json
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,9 @@ from typing import Any
 
 from twolayer.errors import FileFormatError
 from twolayer.storage import open_file
+
+_LIMITS = {"train_accuracy": 1.0, "test_accuracy": 1.0}
+_MOST = 1e100  # far beyond any cost or time, and what pictures can still be drawn of
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def _to_epoch(record: Any, iteration: int) -> Epoch:
     if not isinstance(record, dict) or set(record) != {field.name for field in fields(Epoch)}:
         raise ValueError
     numbers = {name: value for name, value in record.items() if (name, value) != ("test_accuracy", None)}
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in numbers.values()):
+    if not all(
+        type(value) in (int, float) and 0 <= value <= _LIMITS.get(name, _MOST) for name, value in numbers.items()
+    ):
         raise ValueError
     if type(record["iteration"]) is not int or record["iteration"] != iteration:
         raise ValueError

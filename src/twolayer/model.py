@@ -4,6 +4,7 @@ Rows are samples here; this is where they become the columns of the blackboard.
 """
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -206,13 +207,27 @@ def fit_model(
     SettingError, DataError
         If a setting or the data make no network.
     """
+    n_hidden, max_iter, random_state = (
+        _number(operator.index, name, value)
+        for name, value in (("n_hidden", n_hidden), ("max_iter", max_iter), ("random_state", random_state))
+    )
+    learning_rate, tol, scale = (
+        _number(float, name, value)
+        for name, value in (("learning_rate", learning_rate), ("tol", tol), ("scale", scale))
+    )
+    dtype = str(getattr(dtype, "name", dtype))
     X, y = np.asarray(X), np.asarray(y)
     _check_settings(n_hidden, scale, solver, dtype, random_state)
     _check_samples(X, y)
     classes = np.unique(y)
     if len(classes) < 2:
         raise DataError(f"All labels are {classes[0]}: give samples of at least two classes.")
-    input_shape = (X.shape[1],) if input_shape is None else tuple(input_shape)
+    if y.dtype.kind == "U" and not all(is_text(label) for label in classes.tolist()):
+        raise DataError("A label holds half a surrogate pair, which is no text: repair the labels.")
+    shape = (X.shape[1],) if input_shape is None else input_shape
+    input_shape = tuple(_number(operator.index, "input_shape", size) for size in shape)
+    if len(input_shape) > 8 or any(size < 1 for size in input_shape):
+        raise DataError(f"A sample has one to eight dimensions of at least 1; got the shape {input_shape}.")
     if math.prod(input_shape) != X.shape[1]:
         raise DataError(f"A sample of shape {input_shape} does not have {X.shape[1]} values: give its true shape.")
     Y = encode_labels(y, classes, dtype)
@@ -298,16 +313,39 @@ def check_labels(
     return y
 
 
+def is_text(label: str) -> bool:
+    """Tell whether a label can be written in UTF-8."""
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _to_columns(X: np.ndarray[Any, Any], scale: float, dtype: Any) -> np.ndarray[Any, Any]:
     """Return rows of features as columns, scaled: (m, n_x) becomes (n_x, m), in one piece of memory."""
     columns = np.empty(X.shape[::-1], dtype)
-    np.divide(X.T, columns.dtype.type(scale), out=columns, casting="same_kind")
+    with np.errstate(all="ignore"):  # what goes out of range is found below
+        np.divide(X.T, columns.dtype.type(scale), out=columns, casting="same_kind")
+    if X.dtype != np.uint8 and not np.isfinite(columns).all():
+        raise DataError(
+            f"The samples divided by {scale:g} do not fit into {columns.dtype}: scale them or take float64."
+        )
     return columns
 
 
+def _number(convert: Callable[[Any], Any], name: str, value: Any) -> Any:
+    """Return a setting as a plain number, whatever kind of number it came as."""
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        kind = "a whole number" if convert is operator.index else "a number"
+        raise SettingError(f"{name} must be {kind}; got {value!r}.") from None
+
+
 def _check_settings(n_hidden: int, scale: float, solver: str, dtype: str, random_state: int) -> None:
-    if n_hidden < 1:
-        raise SettingError(f"The network needs at least 1 hidden unit; got {n_hidden}.")
+    if not 1 <= n_hidden < 2**31:
+        raise SettingError(f"The network needs at least 1 hidden unit, and fewer than 2^31; got {n_hidden}.")
     if not 0 < scale < math.inf:
         raise SettingError(f"The scale must be a number greater than 0; got {scale}.")
     if solver not in SOLVERS:

@@ -46,7 +46,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, reach the disk, and are renamed over `path`; after a failure
-    the temporary file is gone and the old file is as it was.
+    the temporary file is gone and the old file is as it was. An old file's permissions are kept.
 
     Parameters
     ----------
@@ -62,16 +62,23 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     if path.is_dir():
         raise StorageError(f"{path} is a folder: name a file in it.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    target = Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # a device or a pipe takes bytes and cannot be replaced
+            return
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
         message = f"Cannot write {path} ({reason}): free some space or choose another place."
         raise StorageError(message) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

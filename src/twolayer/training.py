@@ -114,7 +114,7 @@ def iter_epochs(
     SettingError
         If `max_iter` is less than 1 or `tol` is negative.
     """
-    if max_iter < 1 or not tol >= 0:
+    if max_iter < 1 or not 0 <= tol < math.inf:
         raise SettingError(f"Iterations must be at least 1 and the tolerance at least 0; got {max_iter} and {tol}.")
     began = time.perf_counter()
     history: list[Epoch] = []

@@ -7,6 +7,7 @@ proof differs, a training diverged); 2 a wrong input, answered by one sentence; 
 import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -33,8 +34,14 @@ for _command in (train, predict, evaluate, plot, proof):
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code; a request to end (SIGTERM) counts as Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run the command line and leave with its exit code; a request to end counts as Ctrl-C."""
+    for request in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, request):
+            signal.signal(getattr(signal, request), signal.default_int_handler)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the shell: >&-
+            setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+    os.environ.pop("MPLBACKEND", None)  # no window is opened, and a notebook's backend may not be installed
     sys.exit(run(sys.argv[1:]))
 
 
@@ -58,7 +65,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as end:  # after --help and --version
         return end.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted: nothing was written.", err=True)
+        click.echo("Interrupted.", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet

@@ -7,17 +7,17 @@ import click
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # older click has no arguments
-    """A whole number from a least one on.
+    """A whole number within bounds.
 
     Parameters
     ----------
-    least : int
+    least, most : int
     """
 
     name = "whole number"
 
-    def __init__(self, least: int) -> None:
-        self.least = least
+    def __init__(self, least: int, most: int = 2**63 - 1) -> None:
+        self.least, self.most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or refuse it."""
@@ -25,7 +25,9 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # older click has
             number = int(value)
         except ValueError:
             number = self.least - 1
-        if not self.least <= number < 2**63:
+        if number > self.most:
+            self.fail(f"it must be a whole number of at most {self.most}, not {value!r}", param, ctx)
+        if number < self.least:
             self.fail(f"it must be a whole number of at least {self.least}, not {value!r}", param, ctx)
         return number
 

@@ -7,6 +7,8 @@ import click
 
 from twolayer.cli.arguments import json_option
 
+_MOST_CLASSES_SHOWN = 30
+
 
 @click.command(short_help="Accuracy with its interval, confusion matrix.")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -46,6 +48,9 @@ def evaluate(model: Path, data: str, part: Any, as_json: bool) -> None:  # noqa:
     errors = count(scores.n_errors, "error")
     interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
     click.echo(f"Accuracy {100 * scores.accuracy:.2f} %  ({errors} of {scores.n_samples:,}; {interval})\n")
+    if len(scores.classes) > _MOST_CLASSES_SHOWN:
+        click.echo(f"The confusion matrix of {len(scores.classes):,} classes is too wide to print: --json has it.")
+        return
     names = [str(label) for label in scores.classes]
     rows = [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, scores.confusion, strict=True)]
     print_table(rows, header=("true \\ predicted", *names), right=tuple(range(1, len(names) + 1)))

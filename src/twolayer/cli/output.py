@@ -119,7 +119,8 @@ def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
 
 
 def _print_line(epoch: Epoch) -> None:
-    click.echo(f"Epoch {epoch.iteration}: {_figures(epoch)}", err=True)
+    with contextlib.suppress(OSError):  # a reader of the progress that went away does not end the training
+        click.echo(f"Epoch {epoch.iteration}: {_figures(epoch)}", err=True)
 
 
 def _figures(epoch: Epoch) -> str:

@@ -36,7 +36,7 @@ def plot(run: Path, data: str | None, out: Path | None, form: str) -> None:
         raise StorageError(f"Cannot make the folder {folder} ({error.strerror}): choose another --out.") from error
     for name, content in files.items():
         replace_file(folder / name, content)
-        click.echo(folder / name)
+    click.echo("\n".join(str(folder / name) for name in files))
     if not epochs:
         click.echo("There is no history.jsonl beside the model, so the loss is not drawn.", err=True)
     if X is None:

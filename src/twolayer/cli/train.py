@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Train a network; write model, history, pictures.")
 @click.argument("data", default="mnist:0,1")
-@click.option("--hidden", type=WholeNumber(1), default=10, show_default=True, help="Number of hidden units.")
+@click.option("--hidden", type=WholeNumber(1, 2**31 - 1), default=10, show_default=True, help="Number of hidden units.")
 @click.option(
     "--learning-rate", type=PositiveNumber(), default=10.0, show_default=True, help="Step of gradient descent."
 )
@@ -42,6 +42,7 @@ def train(
     """
     from twolayer.cli.output import epoch_display, working
     from twolayer.data.catalogue import load_dataset
+    from twolayer.errors import StorageError
     from twolayer.files.run_folder import RunFolder
     from twolayer.model import fit_model
     from twolayer.plots import pictures
@@ -74,6 +75,8 @@ def train(
     try:
         with working("Drawing the pictures", quiet=quiet):
             run.write_pictures(pictures(model, result.history, shown.X, shown.labels(data)))
+    except StorageError as error:
+        raise StorageError(f"{str(error).rstrip('.')}; the model is safe in {run.path}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted while drawing; the model is safe: 'twolayer plot {run.path}' draws it.", err=True)
         code = 130

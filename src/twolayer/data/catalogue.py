@@ -17,6 +17,7 @@ from twolayer.errors import DataError, FileFormatError, MissingFileError, Settin
 Part = Literal["train", "test"]
 _FILE_PREFIX = {"train": "train", "test": "t10k"}
 _PIXEL_MAXIMUM = 255.0
+MAX_DIMENSIONS = 9  # one for the samples, at most eight for each
 
 
 @dataclass(frozen=True)
@@ -153,13 +154,7 @@ def _from_files(name: str, train: Path, test: Path | None, choice: tuple[int, ..
 def _read_samples(path: Path, choice: tuple[int, ...] | None) -> tuple[np.ndarray[Any, Any], Samples]:
     """Read images and, where there are any, their labels: the images as stored, and both as samples."""
     images = read_idx(path)
-    if images.ndim < 2:
-        raise DataError(f"{path} holds single values, not samples: name the file of images.")
-    if not images.size:
-        raise DataError(f"{path} holds no samples: name a file that has some.")
-    if not np.isfinite(images).all():
-        first = int(np.argmin(np.isfinite(images.reshape(len(images), -1)).all(axis=1)))
-        raise DataError(f"Sample {first} (from 0) of {path} has a NaN or infinite value: remove or repair it.")
+    _check_images(images, path)
     X = images.reshape(len(images), -1)
     labels_path = _find_labels(path)
     if labels_path is None:
@@ -178,6 +173,19 @@ def _read_samples(path: Path, choice: tuple[int, ...] | None) -> tuple[np.ndarra
         keep = np.isin(y, choice)
         X, y = X[keep], y[keep]
     return images, Samples(X, y)
+
+
+def _check_images(images: np.ndarray[Any, Any], path: Path) -> None:
+    """Check that a file holds samples, of finite values."""
+    if images.ndim < 2:
+        raise DataError(f"{path} holds single values, not samples: name the file of images.")
+    if images.ndim > MAX_DIMENSIONS:
+        raise DataError(f"{path} holds samples of {images.ndim - 1} dimensions: use at most {MAX_DIMENSIONS - 1}.")
+    if not images.size:
+        raise DataError(f"{path} holds no samples: name a file that has some.")
+    if not np.isfinite(images).all():
+        first = int(np.argmin(np.isfinite(images.reshape(len(images), -1)).all(axis=1)))
+        raise DataError(f"Sample {first} (from 0) of {path} has a NaN or infinite value: remove or repair it.")
 
 
 def _listed(labels: np.ndarray[Any, Any]) -> str:

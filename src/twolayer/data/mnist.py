@@ -145,7 +145,7 @@ def _load_file(file: _File) -> np.ndarray[Any, Any]:
 def _map(path: Path) -> np.ndarray[Any, Any] | None:
     """Map a file into memory as bytes; None if that is not possible."""
     try:
-        return np.asarray(np.memmap(path, np.uint8, "r"))
+        return np.asarray(np.memmap(path, np.uint8, "r")) if path.is_file() else None
     except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return None
 

@@ -3,13 +3,14 @@
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twolayer.errors import FileFormatError
-from twolayer.model import Label, Model
+from twolayer.model import Label, Model, is_text
 from twolayer.storage import open_file, replace_file
 
 FORMAT_VERSION = 1
@@ -163,7 +164,7 @@ def _to_model(record: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) 
     if type(record["library_version"]) is not str or type(record["settings"]) is not dict:
         raise _BrokenRuleError("its library_version must be text and its settings an object; get a fresh copy")
     scale = record["scale"]
-    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+    if type(scale) not in (int, float) or not 0 < scale <= sys.float_info.max:
         raise _BrokenRuleError("its scale must be a number greater than 0; get a fresh copy")
     input_shape = _check_shape(record["input_shape"])
     classes = _check_classes(record["classes"])
@@ -182,6 +183,8 @@ def _check_classes(classes: Any) -> tuple[Label, ...]:
     of_one_type = type(classes) is list and len({type(label) for label in classes}) == 1
     if not of_one_type or len(classes) < 2 or type(classes[0]) not in (int, str) or len(set(classes)) < len(classes):
         raise _BrokenRuleError("its classes must be two or more different whole numbers or texts; get a fresh copy")
+    if any(type(label) is str and not is_text(label) for label in classes):
+        raise _BrokenRuleError("its classes must be texts of Unicode characters; get a fresh copy")
     return tuple(classes)
 
 

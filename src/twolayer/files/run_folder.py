@@ -143,6 +143,6 @@ def _make_empty(path: Path, *, new: bool) -> list[Path]:
         raise StorageError(message) from error
     if occupied:
         raise StorageError(f"The folder {path} already has files in it: choose another --out or remove them.")
-    if not os.access(path, os.W_OK):
+    if not os.access(path, os.W_OK | os.X_OK):
         raise StorageError(f"The folder {path} cannot be written: choose another --out or change its permissions.")
     return missing
