@@ -314,6 +314,23 @@ def test_a_polite_request_to_end_is_an_interruption():
     assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no terminals that hang up")
+def test_a_terminal_that_hangs_up_is_an_interruption_unless_told_to_go_on():
+    """Under nohup, which has SIGHUP ignored, the training goes on to its end."""
+    for ignored, iterations, code in ((False, "100000", 130), (True, "60", 0)):
+        ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
+        process = start(
+            *("train", "--iterations", iterations),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=ignore,
+        )
+        assert process.stderr.readline().startswith("Epoch 0")
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+        assert process.returncode == code
+
+
 def test_a_reader_that_goes_away_is_no_error(small_model, write_idx):
     """`twolayer predict ... | head -1` ends quietly."""
     from twolayer import save

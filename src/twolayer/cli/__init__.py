@@ -36,8 +36,9 @@ for _command in (train, predict, evaluate, plot, proof):
 def main() -> None:
     """Run the command line and leave with its exit code; a request to end counts as Ctrl-C."""
     for request in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        if hasattr(signal, request):
-            signal.signal(getattr(signal, request), signal.default_int_handler)
+        number = getattr(signal, request, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored: leave that
+            signal.signal(number, signal.default_int_handler)
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the shell: >&-
             setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
