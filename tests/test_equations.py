@@ -19,7 +19,19 @@ def one_pass(X, Y, parameters, learning_rate=0.5):
     A2, cache = equations.forward_propagation(X, parameters)
     grads = equations.back_propagation(X, Y, parameters, cache)
     updated = equations.update_parameters(parameters, grads, learning_rate)
+    weight = X[0, :] ** 2 + 1
+    other = {}
+    for activation in ("tanh", "relu"):
+        _, hidden = equations.forward_propagation(X, parameters, activation)
+        more = equations.back_propagation(
+            X, Y, parameters, hidden, activation=activation, loss="log", sample_weight=weight
+        )
+        other |= {f"{activation} {name}": value for name, value in (hidden | more).items()}
+        other[f"{activation} cost"] = equations.compute_log_cost(hidden["Z2"], Y, weight)
     return {
+        **other,
+        "weighted cost": equations.compute_cost(A2, Y, weight),
+        "log cost": equations.compute_log_cost(cache["Z2"], Y),
         **cache,
         **grads,
         **{f"new {name}": value for name, value in updated.items()},
@@ -168,3 +180,40 @@ def test_a_list_is_refused_with_a_sentence():
     """What is no array is named, with what to do."""
     with pytest.raises(ArrayTypeError, match="convert this list first"):
         equations.sigmoid([1.0, 2.0])
+
+
+@pytest.mark.parametrize("name", equations.ACTIVATIONS)
+@given(x=st.floats(-20, 20).filter(lambda x: abs(x) > 1e-3))
+def test_each_derivative_is_that_of_its_activation(name, x):
+    """A difference quotient says so, away from the corner of the rectifier."""
+    activate, derivative = equations.ACTIVATIONS[name]
+    h = 1e-6
+    x = np.array([x])
+
+    slope = (activate(x + h) - activate(x - h)) / (2 * h)
+
+    np.testing.assert_allclose(derivative(x), slope, rtol=1e-4, atol=1e-9)
+
+
+@given(networks())
+def test_the_log_cost_is_its_definition(network):
+    """Minus the logarithm of the share that the network gives the target, where nothing rounds to 0."""
+    X, Y, parameters = network
+    A2, cache = equations.forward_propagation(X, parameters)
+
+    expected = -(Y * np.log(A2) + (1 - Y) * np.log1p(-A2)).sum() / Y.shape[1]
+
+    assert equations.compute_log_cost(cache["Z2"], Y) == pytest.approx(expected, rel=1e-9)
+
+
+@given(networks())
+def test_equal_weights_change_nothing(network):
+    """Whatever their common value."""
+    X, Y, parameters = network
+    weight = np.full(X.shape[1], 7.0)
+    A2, cache = equations.forward_propagation(X, parameters)
+
+    assert equations.compute_cost(A2, Y, weight) == pytest.approx(equations.compute_cost(A2, Y), rel=1e-12)
+    weighted = equations.back_propagation(X, Y, parameters, cache, sample_weight=weight)
+    for name, grad in equations.back_propagation(X, Y, parameters, cache).items():
+        np.testing.assert_allclose(weighted[name], grad, rtol=1e-10, atol=1e-15)

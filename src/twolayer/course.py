@@ -15,9 +15,6 @@ from twolayer.data import mnist
 from twolayer.equations import (
     Array,
     Arrays,
-    back_propagation,
-    compute_cost,
-    forward_propagation,
     neural_network_structure,
     predict,
     update_parameters,
@@ -38,9 +35,6 @@ __all__ = [
     "train_loop",
     "update_parameters",
 ]
-
-computer_cost = compute_cost
-back_propogation = back_propagation
 
 
 def sigmoid(x: Any) -> Array:
@@ -85,6 +79,58 @@ def initialize_parameters(n_x: int, n_h: int, n_y: int) -> Arrays:
         W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1), float64.
     """
     return equations.initialize_parameters(n_x, n_h, n_y, np.random)
+
+
+def forward_propagation(X: Array, parameters: Arrays) -> tuple[Array, Arrays]:
+    """Exercise 4: A2 and the cache of Z1, A1, Z2, A2, with the sigmoid in both layers.
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    parameters : dict
+        W1, b1, W2, b2.
+
+    Returns
+    -------
+    (A2, cache) : array of shape (n_y, m), dict
+    """
+    return equations.forward_propagation(X, parameters)
+
+
+def compute_cost(A2: Array, Y: Array) -> Array:
+    """Exercise 5: the mean square loss, sum (A2 - Y)^2 / (2 m).
+
+    Parameters
+    ----------
+    A2, Y : arrays of shape (n_y, m)
+
+    Returns
+    -------
+    array of shape (), a scalar
+    """
+    return equations.compute_cost(A2, Y)
+
+
+def back_propagation(X: Array, Y: Array, parameters: Arrays, cache: Arrays) -> Arrays:
+    """Exercise 6: the gradient of the mean square loss.
+
+    Parameters
+    ----------
+    X : array of shape (n_x, m)
+    Y : array of shape (n_y, m)
+    parameters, cache : dict
+        W1, b1, W2, b2, and what `forward_propagation` gave for them.
+
+    Returns
+    -------
+    dict
+        dW1, db1, dW2, db2.
+    """
+    return equations.back_propagation(X, Y, parameters, cache)
+
+
+computer_cost = compute_cost
+back_propogation = back_propagation
 
 
 def train_loop(

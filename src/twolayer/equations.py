@@ -7,6 +7,8 @@ with the sigmoid s(x) = 1 / (1 + exp(-x)) and the square loss L = sum (A2 - Y)^2
     X (n_x, m)   W1 (n_h, n_x)   b1 (n_h, 1)   Z1, A1 (n_h, m)
     Y (n_y, m)   W2 (n_y, n_h)   b2 (n_y, 1)   Z2, A2 (n_y, m)
 
+Beyond the assignment: tanh and the rectifier in the hidden layer, the log loss, and samples that count more or less.
+
 Every function takes the arrays of any Array-API library (NumPy, CuPy, JAX, ...), returns that library's arrays, keeps
 their floating type, and changes none of its arguments. Parameters, caches and gradients are dicts with the names above.
 
@@ -102,7 +104,36 @@ def sigmoid_derivative(x: Array) -> Array:
     return s * (1 - s)
 
 
-def forward_propagation(X: Array, parameters: Arrays) -> tuple[Array, Arrays]:
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent, element by element: an activation of the hidden units, as are `relu` and the sigmoid."""
+    return _namespace(x).tanh(x)
+
+
+def tanh_derivative(x: Array) -> Array:
+    """tanh'(x) = 1 - tanh(x)^2, element by element."""
+    return 1 - tanh(x) ** 2
+
+
+def relu(x: Array) -> Array:
+    """Rectifier: x where x > 0, else 0, element by element."""
+    xp = _namespace(x)
+    return xp.where(x < 0, xp.zeros_like(x), x)
+
+
+def relu_derivative(x: Array) -> Array:
+    """relu'(x) = 1 where x > 0, else 0, element by element."""
+    xp = _namespace(x)
+    return xp.astype(x > 0, x.dtype)
+
+
+ACTIVATIONS = {
+    "sigmoid": (sigmoid, sigmoid_derivative),
+    "tanh": (tanh, tanh_derivative),
+    "relu": (relu, relu_derivative),
+}
+
+
+def forward_propagation(X: Array, parameters: Arrays, activation: str = "sigmoid") -> tuple[Array, Arrays]:
     """Output of the network: Z1 = W1 X + b1, A1 = s(Z1), Z2 = W2 A1 + b2, A2 = s(Z2).
 
     Parameters
@@ -110,6 +141,8 @@ def forward_propagation(X: Array, parameters: Arrays) -> tuple[Array, Arrays]:
     X : array of shape (n_x, m)
     parameters : dict
         W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1).
+    activation : str
+        What takes the place of s in the hidden layer: one of `ACTIVATIONS`.
 
     Returns
     -------
@@ -118,20 +151,23 @@ def forward_propagation(X: Array, parameters: Arrays) -> tuple[Array, Arrays]:
         Z1, A1 (n_h, m) and Z2, A2 (n_y, m).
     """
     W1, b1, W2, b2 = (parameters[name] for name in ("W1", "b1", "W2", "b2"))
+    activate, _ = ACTIVATIONS[activation]
     Z1 = W1 @ X + b1
-    A1 = sigmoid(Z1)
+    A1 = activate(Z1)
     Z2 = W2 @ A1 + b2
     A2 = sigmoid(Z2)
     return A2, {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2}
 
 
-def compute_cost(A2: Array, Y: Array) -> Array:
+def compute_cost(A2: Array, Y: Array, sample_weight: Array = None) -> Array:
     """Mean square loss: L = sum (A2 - Y)^2 / (2 m), summed over the samples and the outputs.
 
     Parameters
     ----------
     A2 : array of shape (n_y, m)
     Y : array of shape (n_y, m), values in [0, 1]
+    sample_weight : array of shape (m,), optional
+        How much each sample counts, at least 0; without it each counts 1. Their sum takes the place of m.
 
     Returns
     -------
@@ -139,13 +175,45 @@ def compute_cost(A2: Array, Y: Array) -> Array:
     """
     xp = _namespace(A2)
     m = Y.shape[1]
-    return xp.sum((A2 - xp.astype(Y, A2.dtype)) ** 2) / (2 * m)
+    losses = (A2 - xp.astype(Y, A2.dtype)) ** 2
+    return xp.sum(losses) / (2 * m) if sample_weight is None else xp.sum(losses * _shares(sample_weight)) / 2
 
 
-def back_propagation(X: Array, Y: Array, parameters: Arrays, cache: Arrays) -> Arrays:
-    """Gradient of the mean square loss with respect to the four parameters.
+def compute_log_cost(Z2: Array, Y: Array, sample_weight: Array = None) -> Array:
+    """Mean log loss: L = -sum (Y log A2 + (1 - Y) log(1 - A2)) / m, summed over the samples and the outputs.
 
-    dZ2 = (A2 - Y)/m * s'(Z2);   dW2 = dZ2 A1.T;  db2 = sum dZ2
+    Written with Z2 as log(1 + exp(Z2)) - Y Z2, so that it stays exact where A2 rounds to 0 or 1.
+
+    Parameters
+    ----------
+    Z2 : array of shape (n_y, m)
+    Y : array of shape (n_y, m), values in [0, 1]
+    sample_weight : array of shape (m,), optional
+        As for `compute_cost`.
+
+    Returns
+    -------
+    array of shape (), a scalar
+    """
+    xp = _namespace(Z2)
+    m = Y.shape[1]
+    losses = xp.where(Z2 < 0, xp.zeros_like(Z2), Z2) + xp.log1p(xp.exp(-xp.abs(Z2))) - xp.astype(Y, Z2.dtype) * Z2
+    return xp.sum(losses) / m if sample_weight is None else xp.sum(losses * _shares(sample_weight))
+
+
+def back_propagation(
+    X: Array,
+    Y: Array,
+    parameters: Arrays,
+    cache: Arrays,
+    *,
+    activation: str = "sigmoid",
+    loss: str = "square",
+    sample_weight: Array = None,
+) -> Arrays:
+    """Gradient of the mean loss with respect to the four parameters.
+
+    dZ2 = (A2 - Y)/m * s'(Z2);   dW2 = dZ2 A1.T;  db2 = sum dZ2      (with the log loss, dZ2 = (A2 - Y)/m)
     dZ1 = W2.T dZ2 * s'(Z1);     dW1 = dZ1 X.T;   db1 = sum dZ1
 
     Parameters
@@ -155,7 +223,13 @@ def back_propagation(X: Array, Y: Array, parameters: Arrays, cache: Arrays) -> A
     parameters : dict
         W1 (n_h, n_x), b1 (n_h, 1), W2 (n_y, n_h), b2 (n_y, 1).
     cache : dict
-        Z1, A1 (n_h, m) and Z2, A2 (n_y, m) of the forward pass with the same parameters.
+        Z1, A1 (n_h, m) and Z2, A2 (n_y, m) of the forward pass with the same parameters and activation.
+    activation : str
+        That of the hidden layer: one of `ACTIVATIONS`.
+    loss : str
+        "square" for `compute_cost`, "log" for `compute_log_cost`.
+    sample_weight : array of shape (m,), optional
+        As for `compute_cost`.
 
     Returns
     -------
@@ -164,12 +238,15 @@ def back_propagation(X: Array, Y: Array, parameters: Arrays, cache: Arrays) -> A
     """
     W2 = parameters["W2"]
     Z1, A1, Z2, A2 = (cache[name] for name in ("Z1", "A1", "Z2", "A2"))
+    _, activation_derivative = ACTIVATIONS[activation]
     xp = _namespace(A2)
     m = Y.shape[1]
-    dZ2 = (A2 - xp.astype(Y, A2.dtype)) / m * sigmoid_derivative(Z2)
+    error = A2 - xp.astype(Y, A2.dtype)
+    error = error / m if sample_weight is None else error * _shares(sample_weight)
+    dZ2 = error * sigmoid_derivative(Z2) if loss == "square" else error
     dW2 = dZ2 @ A1.T
     db2 = xp.sum(dZ2, axis=1, keepdims=True)
-    dZ1 = (W2.T @ dZ2) * sigmoid_derivative(Z1)
+    dZ1 = (W2.T @ dZ2) * activation_derivative(Z1)
     dW1 = dZ1 @ X.T
     db1 = xp.sum(dZ1, axis=1, keepdims=True)
     return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
@@ -211,6 +288,11 @@ def predict(X: Array, parameters: Arrays) -> Array:
     A2, _ = forward_propagation(X, parameters)
     xp = _namespace(A2)
     return xp.astype(A2 > 0.5, xp.int64)
+
+
+def _shares(sample_weight: Array) -> Array:
+    """Return the share of each sample in the mean."""
+    return sample_weight / _namespace(sample_weight).sum(sample_weight)
 
 
 def _namespace(x: Array) -> Any:
