@@ -1,13 +1,11 @@
 """The plain engine is the blackboard, behind the contract of an objective."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 
 from strategies import networks
 from twolayer import equations
-from twolayer.engines.objective import ENGINES, make_objective
-from twolayer.errors import SettingError
+from twolayer.engines.objective import make_objective
 
 
 @given(networks())
@@ -66,18 +64,3 @@ def test_a_weight_out_of_range_shows_even_behind_a_sigmoid():
     far = {"W1": np.full((1, 1), np.inf), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
 
     assert np.isnan(objective.measure(far).cost)
-
-
-def test_the_largest_slope_is_over_all_parameters():
-    """The largest absolute entry of the four gradients."""
-    random = np.random.default_rng(0)
-    parameters = equations.initialize_parameters(3, 2, 1, random)
-    evaluation = make_objective(random.standard_normal((3, 4)), np.ones((1, 4))).evaluate(parameters)
-
-    assert evaluation.largest_slope() == max(np.abs(grad).max() for grad in evaluation.grads.values())
-
-
-def test_an_unknown_engine_is_told():
-    """With those that there are."""
-    with pytest.raises(SettingError, match=f"auto or one of {', '.join(ENGINES)}"):
-        make_objective(np.zeros((1, 1)), np.ones((1, 1)), "warp")

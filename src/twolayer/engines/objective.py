@@ -5,13 +5,20 @@ A new engine is one file and one line in `ENGINES`.
 """
 
 import importlib
-from dataclasses import dataclass
-from typing import Protocol
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
-from twolayer.equations import Array, Arrays
-from twolayer.errors import SettingError
+import numpy as np
 
-ENGINES = {"whole": "twolayer.engines.whole:WholeBatch"}
+from twolayer.engines.kernel import load_kernel
+from twolayer.equations import ACTIVATIONS, Array, Arrays
+from twolayer.errors import DataError, SettingError
+
+ENGINES = {"whole": "twolayer.engines.whole:WholeBatch", "tiled": "twolayer.engines.tiled:Tiles"}
+LOSSES = ("square", "log")
+_WORTH_TILES = 20_000  # values in X from which the kernel is ahead of NumPy
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Measure:
     Attributes
     ----------
     cost : float
-        Mean square loss; not finite where the parameters have grown out of range.
+        Mean loss, with the penalty; not finite where the parameters have grown out of range.
     correct : int
         Number of samples whose predicted class is theirs.
     """
@@ -47,10 +54,72 @@ class Evaluation(Measure):
         return max(float(abs(grad).max()) for grad in self.grads.values())
 
 
+_M = TypeVar("_M", bound=Measure)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is computed of the samples, whichever engine does it.
+
+    Attributes
+    ----------
+    activation : str
+        Of the hidden layer: "sigmoid", "tanh" or "relu".
+    loss : str
+        "square" or "log".
+    l2 : float
+        Adds l2 / 2 times the sum of the squared weights W1 and W2 to the cost.
+
+    Raises
+    ------
+    SettingError
+        If there is no such activation or loss, or `l2` is negative or not finite.
+    """
+
+    activation: str = "sigmoid"
+    loss: str = "square"
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.activation not in ACTIVATIONS:
+            raise SettingError(f"There is no activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}.")
+        if self.loss not in LOSSES:
+            raise SettingError(f"There is no loss {self.loss!r}: choose one of {', '.join(LOSSES)}.")
+        if not 0 <= self.l2 < float("inf"):
+            raise SettingError(f"The penalty l2 must be a number of at least 0; got {self.l2}.")
+
+    def finish(self, measure: _M, parameters: Arrays) -> _M:
+        """Add the penalty to a measure or an evaluation, and make its cost NaN where parameters are out of range.
+
+        The sigmoid can hide an infinite weight; the cost does not.
+        """
+        if not all(bool(p.__array_namespace__().all(abs(p) < float("inf"))) for p in parameters.values()):
+            measure = replace(measure, cost=float("nan"))
+        if not self.l2:
+            return measure
+        with range_overrun():
+            weights = {name: parameters[name] for name in ("W1", "W2")}
+            squares = sum(float((value**2).sum()) for value in weights.values())
+            measure = replace(measure, cost=measure.cost + self.l2 / 2 * squares)
+            if isinstance(measure, Evaluation):
+                penalties = {f"d{name}": measure.grads[f"d{name}"] + self.l2 * value for name, value in weights.items()}
+                measure = replace(measure, grads={**measure.grads, **penalties})
+        return measure
+
+
 class Objective(Protocol):
-    """Cost and gradients over all samples of one set of data."""
+    """Cost and gradients over all samples of one set of data.
+
+    Attributes
+    ----------
+    n_samples : int
+    engine : str
+        What computes, and why, in a few words for a person.
+    """
 
     n_samples: int
+    engine: str
 
     def measure(self, parameters: Arrays) -> Measure:
         """Return the cost and the number of right predictions: one forward pass."""
@@ -58,16 +127,47 @@ class Objective(Protocol):
     def evaluate(self, parameters: Arrays) -> Evaluation:
         """Return the cost, the number of right predictions and the gradients: one forward and one backward pass."""
 
+    def evaluate_many(self, networks: Sequence[Arrays]) -> list[Evaluation]:
+        """Evaluate several networks side by side, as one with a wide hidden layer; their sizes may differ."""
 
-def make_objective(X: Array, Y: Array, engine: str = "auto") -> Objective:
+    def rows(self, index: np.ndarray[Any, Any]) -> "Objective":
+        """Return the objective of some of the samples, counted as they were given: a mini-batch."""
+
+
+def make_objective(
+    X: Any,
+    Y: Array,
+    engine: str = "auto",
+    *,
+    dtype: str | None = None,
+    scale: float = 1.0,
+    sample_weight: Any = None,
+    activation: str = "sigmoid",
+    loss: str = "square",
+    l2: float = 0.0,
+    n_threads: int | None = None,
+) -> Objective:
     """Make the objective of the samples X, Y.
 
     Parameters
     ----------
-    X : floating array of shape (n_x, m)
-    Y : floating array of shape (n_y, m), values in [0, 1]
+    X : array or SciPy sparse matrix of shape (n_x, m), a sample a column
+        The transpose of rows that lie one after the other is taken as it is, without a copy.
+    Y : array of shape (n_y, m), values in [0, 1]
     engine : str
-        "whole", or "auto" for the engine that suits the work: "whole", as long as it is the only one.
+        "whole" for the blackboard on all samples at once, "tiled" for the C kernel, or "auto" for the one that suits
+        the data: "tiled", where it was built and there is enough work, else "whole".
+    dtype : str, optional
+        "float32" or "float64": the type of the computation; that of Y when not given.
+    scale : float
+        What features are divided by.
+    sample_weight : array of shape (m,), optional
+        How much each sample counts in the cost, at least 0, not all 0.
+    activation, loss, l2
+        As for `Task`.
+    n_threads : int, optional
+        For the tiled engine; as many as there are processors when not given. The same input with the same number of
+        threads gives the same bits.
 
     Returns
     -------
@@ -76,11 +176,48 @@ def make_objective(X: Array, Y: Array, engine: str = "auto") -> Objective:
     Raises
     ------
     SettingError
-        If there is no such engine.
+        If there is no such engine here, or a setting is none.
+    DataError
+        If the sample weights do not fit the samples.
     """
-    name = "whole" if engine == "auto" else engine
-    if name not in ENGINES:
+    if engine != "auto" and engine not in ENGINES:
         raise SettingError(f"There is no engine {engine!r}: choose auto or one of {', '.join(ENGINES)}.")
+    if n_threads is not None and not 1 <= n_threads <= 1024:
+        raise SettingError(f"The number of threads must be a whole number from 1 to 1,024; got {n_threads}.")
+    task = Task(activation, loss, l2)
+    name, reason = (engine, "as asked for") if engine != "auto" else _choose(X, Y)
     module, _, factory = ENGINES[name].partition(":")
-    objective: Objective = getattr(importlib.import_module(module), factory)(X, Y)
+    make = getattr(importlib.import_module(module), factory)
+    weight = None if sample_weight is None else _check_weight(sample_weight, Y.shape[1])
+    objective: Objective = make(
+        X, Y, task, dtype=dtype, scale=scale, sample_weight=weight, n_threads=n_threads or n_processors(), reason=reason
+    )
     return objective
+
+
+def n_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def range_overrun() -> np.errstate:
+    """Let parameters that grow out of range give a cost that is not finite, without a warning: the loop ends then."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _choose(X: Any, Y: Array) -> tuple[str, str]:
+    """Return the engine that suits the data, and the reason."""
+    if not isinstance(Y, np.ndarray):
+        return "whole", f"for arrays of {type(Y).__module__.partition('.')[0]}"
+    if X.shape[0] * X.shape[1] < _WORTH_TILES:
+        return "whole", "for little data"
+    if load_kernel() is None:
+        return "whole", "as the C kernel was not built"
+    return "tiled", "for enough data"
+
+
+def _check_weight(sample_weight: Any, m: int) -> np.ndarray[Any, Any]:
+    weight = np.asarray(sample_weight, float)
+    if weight.shape != (m,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        raise DataError(f"Sample weights must be {m:,} numbers of at least 0, not all of them 0.")
+    return weight

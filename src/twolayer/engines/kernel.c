@@ -1,0 +1,535 @@
+/* The inner loops of twolayer.engines.tiled: cost and gradients of a two-layer network over tiles of samples.
+
+   A tile holds TILE samples side by side: for each feature that is not zero in all of them, their values stand one
+   after the other; the other features are left out. The forward pass runs along samples, the backward pass along
+   hidden units, both while the tile is in the cache, and no product with a whole row of zeros is made.
+
+   The file includes itself once for each type of numbers and level of the processor: see the table at its end. It needs
+   the vectors of GCC or Clang; with another compiler there is no kernel, and the package computes with NumPy. */
+
+#ifndef LEVEL
+
+#include <stdint.h>
+#include <string.h>
+
+enum { SIGMOID, TANH, RELU };                /* activation */
+enum { SQUARE, LOG };                        /* loss */
+enum { BYTES, FLOATS, DOUBLES };             /* storage of features */
+enum { LINE = 64 };                          /* bytes of a tile's row in the type of the computation: a cache line */
+enum { FLUSH = 256 };                        /* tiles summed in the type itself, before the sum is added to doubles */
+
+/* Samples in tiles. */
+struct samples {
+    int64_t n_features, storage;
+    const int64_t *first;                    /* (n_tiles + 1): where the features of a tile begin */
+    const int32_t *feature;                  /* which features those are */
+    const void *x;                           /* their values, TILE for each */
+    const void *y;                           /* (n_tiles, n_y, TILE): targets */
+    const void *weight;                      /* (n_tiles, TILE): 0 for what only fills a tile */
+    const int32_t *label;                    /* (n_tiles, TILE): class, -1 for what only fills a tile */
+};
+
+/* Networks side by side: network k has the hidden units unit[k] .. unit[k + 1] - 1 and n_y outputs of its own. */
+struct networks {
+    int64_t n_networks, n_hidden, n_padded, n_y, activation, loss;
+    const int64_t *unit;                     /* (n_networks + 1) */
+    const void *W1;                          /* as `twolayer_arrange` makes it */
+    const void *b1;                          /* (n_hidden) */
+    const void *W2;                          /* (n_y, n_hidden) */
+    const void *b2;                          /* (n_networks, n_y) */
+};
+
+/* Sums over samples, each loss and slope times the sample's weight. */
+struct sums {
+    double *dW1;                             /* (n_features, n_padded) */
+    double *db1;                             /* (n_hidden) */
+    double *dW2;                             /* (n_y, n_hidden) */
+    double *db2;                             /* (n_networks, n_y) */
+    double *cost;                            /* (n_networks) */
+    int64_t *correct;                        /* (n_networks) */
+};
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(stem) JOIN(JOIN(stem, TYPE), LEVEL)
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define EACH(i, n) (int64_t i = 0; i < (n); i++)
+
+static const double INVERSE_FACTORIAL[] = {1, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
+    1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
+
+enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the backward pass takes at once */
+
+#ifdef __aarch64__
+#define BASE_HIDDEN_BLOCK 6
+#else
+#define BASE_HIDDEN_BLOCK 2
+#endif
+
+/* For tests: every level in the instructions that every processor has. */
+#ifdef ANY_PROCESSOR
+#define INSTRUCTIONS(names)
+#else
+#define INSTRUCTIONS(names) __attribute__((target(names)))
+#endif
+
+/* LEVEL, bytes of its vectors, hidden units that the forward pass takes at once: as its registers allow */
+#define LEVEL base
+#define WIDTH 16
+#define TARGET
+#define HIDDEN_BLOCK BASE_HIDDEN_BLOCK
+#include "kernel.c"
+
+#if defined(__x86_64__) || defined(ANY_PROCESSOR)
+#define LEVEL avx2
+#define WIDTH 32
+#define TARGET INSTRUCTIONS("avx2,fma")
+#define HIDDEN_BLOCK 6
+#include "kernel.c"
+
+#define LEVEL avx512
+#define WIDTH 64
+#define TARGET INSTRUCTIONS("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#define HIDDEN_BLOCK 12
+#include "kernel.c"
+#endif
+
+/* How many of the levels base, avx2, avx512 this processor has. */
+int twolayer_levels(void) {
+#ifdef ANY_PROCESSOR
+    return 3;
+#elif defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 1;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") ? 3 : 2;
+#else
+    return 1;
+#endif
+}
+
+/* Numbers of the type that `twolayer_evaluate` needs as scratch, beginning on a cache line. */
+int64_t twolayer_scratch(const struct networks *net, int64_t n_features, int64_t most_features, int is_double) {
+    int64_t tile = LINE / (is_double ? sizeof(double) : sizeof(float)), n_outputs = net->n_networks * net->n_y;
+    return (2 * net->n_hidden + net->n_padded + net->n_y + net->n_networks + n_outputs + net->n_y * net->n_hidden
+            + most_features) * tile + n_features * net->n_padded;
+}
+
+/* Hidden units that the forward pass takes at once. */
+static int64_t hidden_block(int level) {
+    return level == 2 ? 12 : level == 1 ? 6 : BASE_HIDDEN_BLOCK;
+}
+
+/* W1 (n_hidden, n_features) times factor, as the forward pass reads it: block after block of hidden units, in a block
+   feature after feature, for a feature unit after unit. */
+void twolayer_arrange(const struct networks *net, int64_t n_features, const void *W1, double factor, void *arranged,
+                      int is_double, int level) {
+    int64_t most = hidden_block(level), n_h = net->n_hidden, n_blocks = (n_h + most - 1) / most;
+    for EACH(b, n_blocks) {
+        int64_t from = b * n_h / n_blocks, n = (b + 1) * n_h / n_blocks - from, at = from * n_features;
+        for EACH(f, n_features)
+            for EACH(h, n) {
+                if (is_double) ((double *)arranged)[at + f * n + h] = ((const double *)W1)[at + h * n_features + f] * factor;
+                else ((float *)arranged)[at + f * n + h] = ((const float *)W1)[at + h * n_features + f] * (float)factor;
+            }
+    }
+}
+
+/* dW1 (n_hidden, n_features): the sum of the threads' sums, times factor. */
+void twolayer_collect(const struct networks *net, int64_t n_features, const struct sums *sums, int64_t n_threads,
+                      double factor, void *dW1, int is_double) {
+    for EACH(h, net->n_hidden)
+        for EACH(f, n_features) {
+            double sum = 0;
+            for EACH(t, n_threads) sum += sums[t].dW1[f * net->n_padded + h];
+            if (is_double) ((double *)dW1)[h * n_features + f] = sum * factor;
+            else ((float *)dW1)[h * n_features + f] = (float)(sum * factor);
+        }
+}
+
+/* Cost, right predictions and, where out->dW1 is given, gradients of the tiles from .. to - 1. */
+void twolayer_evaluate(const struct samples *data, const struct networks *net, const struct sums *out,
+                       int64_t from, int64_t to, void *scratch, int is_double, int level) {
+#if defined(__x86_64__) || defined(ANY_PROCESSOR)
+    if (level == 2) (is_double ? evaluate_f64_avx512 : evaluate_f32_avx512)(data, net, out, from, to, scratch);
+    else if (level == 1) (is_double ? evaluate_f64_avx2 : evaluate_f32_avx2)(data, net, out, from, to, scratch);
+    else
+#endif
+    (is_double ? evaluate_f64_base : evaluate_f32_base)(data, net, out, from, to, scratch);
+}
+
+/* Brings rows of features into tiles. `row` says which sample stands where; `size` is that of one value in bytes.
+   Dense samples are whole rows; sparse ones are rows of a CSR matrix, each feature at most once in a row. */
+struct rows {
+    int64_t n_rows, n_features, size, tile;
+    const int64_t *row;                      /* (n_rows) */
+    const void *x;                           /* dense: rows of n_features; sparse: the values */
+    const int64_t *start;                    /* sparse: where a row begins; NULL: dense */
+    const int32_t *column;                   /* sparse: the feature of each value */
+};
+
+/* Marks which features are not zero in the rows from .. to - 1. */
+static void mark_features(const struct rows *in, int64_t from, int64_t to, uint8_t *restrict mark) {
+    memset(mark, 0, in->n_features);
+    for (int64_t r = from; r < to; r++) {
+        if (in->start)
+            for (int64_t e = in->start[in->row[r]]; e < in->start[in->row[r] + 1]; e++) mark[in->column[e]] = 1;
+        else if (in->size == 1) {
+            const uint8_t *x = (const uint8_t *)in->x + in->row[r] * in->n_features;
+            for EACH(f, in->n_features) mark[f] |= x[f];
+        } else if (in->size == 4) {
+            const uint32_t *x = (const uint32_t *)in->x + in->row[r] * in->n_features;
+            for EACH(f, in->n_features) mark[f] |= x[f] != 0;
+        } else {
+            const uint64_t *x = (const uint64_t *)in->x + in->row[r] * in->n_features;
+            for EACH(f, in->n_features) mark[f] |= x[f] != 0;
+        }
+    }
+}
+
+static inline void copy_value(char *to, const char *from, int64_t size) {
+    if (size == 1) *to = *from;
+    else if (size == 4) memcpy(to, from, 4);
+    else memcpy(to, from, 8);
+}
+
+/* Fills first (n_tiles + 1) and, where they are given, feature and x, for the tiles; `mark` and `place` are scratch of
+   n_features each. Call it once for `first`, once more for the rest. */
+void twolayer_pack(const struct rows *in, int64_t *first, int32_t *feature, void *x, uint8_t *mark, int64_t *place) {
+    int64_t n_tiles = (in->n_rows + in->tile - 1) / in->tile, size = in->size;
+    first[0] = 0;
+    for EACH(g, n_tiles) {
+        int64_t from = g * in->tile, to = from + in->tile < in->n_rows ? from + in->tile : in->n_rows, n = first[g];
+        mark_features(in, from, to, mark);
+        for EACH(f, in->n_features) {
+            if (mark[f] && feature) feature[n] = (int32_t)f;
+            place[f] = n;
+            n += mark[f] != 0;
+        }
+        first[g + 1] = n;
+        if (!feature) continue;
+        memset((char *)x + first[g] * in->tile * size, 0, (n - first[g]) * in->tile * size);
+        for (int64_t r = from; r < to; r++) {
+            char *out = (char *)x + (r - from) * size;
+            int64_t row = in->row[r];
+            if (in->start)
+                for (int64_t e = in->start[row]; e < in->start[row + 1]; e++)
+                    copy_value(out + place[in->column[e]] * in->tile * size, (const char *)in->x + e * size, size);
+            else
+                for (int64_t p = first[g]; p < n; p++)
+                    copy_value(out + p * in->tile * size,
+                               (const char *)in->x + (row * in->n_features + feature[p]) * size, size);
+        }
+    }
+}
+
+/* The module has nothing to import: Python calls the functions above by their names. */
+#ifdef PYTHON_MODULE
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_kernel", 0, 0, 0, 0, 0, 0, 0};
+
+PyMODINIT_FUNC PyInit__kernel(void) {
+    return PyModule_Create(&module);
+}
+#endif
+
+#elif !defined(DOUBLE)
+
+#define DOUBLE 0
+#include "kernel.c"
+#undef DOUBLE
+#define DOUBLE 1
+#include "kernel.c"
+#undef DOUBLE
+#undef LEVEL
+#undef WIDTH
+#undef TARGET
+#undef HIDDEN_BLOCK
+
+#else
+
+#if DOUBLE
+#define REAL double
+#define TYPE f64
+#define BITS uint64_t
+#define ONE ((uint64_t)1023 << MANTISSA)     /* the bits of 1.0 */
+#define MANTISSA 52
+#define TERMS 13                             /* of the series of exp */
+#define LOG_TERMS 15
+#define LOG2_HIGH 0x1.62e42fefap-1           /* few enough bits for k * LOG2_HIGH to be exact */
+#define LOG2_LOW 0x1.cf79abc9e3b3ap-40
+#define LOWEST (-708.)                       /* exp of less is no normal number, and 0 beside 1 */
+#else
+#define REAL float
+#define TYPE f32
+#define BITS uint32_t
+#define ONE ((uint32_t)127 << MANTISSA)
+#define MANTISSA 23
+#define TERMS 7
+#define LOG_TERMS 7
+#define LOG2_HIGH 0x1.62ep-1f
+#define LOG2_LOW 0x1.0bfbe8p-15f
+#define LOWEST (-87.f)
+#endif
+#define SHIFTER ((REAL)((BITS)3 << (MANTISSA - 1))) /* so large that adding it rounds to a whole number */
+#define TILE (LINE / (int)sizeof(REAL))      /* samples in a tile */
+#define LANES (WIDTH / (int)sizeof(REAL))    /* numbers in a vector */
+#define SPAN (LINE / WIDTH)                  /* vectors in a tile's row */
+#define vec NAME(vec)
+typedef REAL vec __attribute__((vector_size(WIDTH), aligned(WIDTH), may_alias));
+
+/* exp(x) - 1 = scale * p + (scale - 1) for x <= 0: x = k log 2 + r with |r| <= log(2) / 2, scale = 2^k, and p is the
+   Taylor polynomial of exp(r) - 1. */
+INLINE void NAME(split_exp)(REAL x, REAL *scale, REAL *p) {
+    x = x < LOWEST ? LOWEST : x;
+    REAL t = x * (REAL)1.4426950408889634 + SHIFTER, k = t - SHIFTER; /* rounds: the last bits of t are k */
+    REAL r = (x - k * LOG2_HIGH) - k * LOG2_LOW, q = (REAL)INVERSE_FACTORIAL[TERMS];
+    for (int i = TERMS - 1; i > 0; i--) q = q * r + (REAL)INVERSE_FACTORIAL[i];
+    BITS bits;
+    memcpy(&bits, &t, sizeof t);
+    bits = (bits << MANTISSA) + ONE;
+    memcpy(scale, &bits, sizeof bits);
+    *p = q * r;
+}
+
+INLINE REAL NAME(exp_minus_abs)(REAL z) {
+    REAL scale, p;
+    NAME(split_exp)(z < 0 ? z : -z, &scale, &p);
+    return scale * p + scale;
+}
+
+INLINE void NAME(activate)(int64_t activation, int64_t n, REAL *restrict z) {
+    if (activation == SIGMOID) {
+        for EACH(i, n) {
+            REAL e = NAME(exp_minus_abs)(z[i]);
+            z[i] = (z[i] < 0 ? e : 1) / (1 + e);
+        }
+    } else if (activation == TANH) {
+        for EACH(i, n) {
+            REAL scale, p;
+            NAME(split_exp)(z[i] < 0 ? 2 * z[i] : -2 * z[i], &scale, &p);
+            REAL e = scale * p + (scale - 1), t = -e / (2 + e);
+            z[i] = z[i] < 0 ? -t : t;
+        }
+    } else {
+        for EACH(i, n) z[i] = z[i] < 0 ? 0 : z[i];
+    }
+}
+
+/* slope *= activation'(z), from a = activation(z) */
+INLINE void NAME(through_activation)(int64_t activation, int64_t n, const REAL *restrict a, REAL *restrict slope) {
+    if (activation == SIGMOID) for EACH(i, n) slope[i] *= a[i] * (1 - a[i]);
+    else if (activation == TANH) for EACH(i, n) slope[i] *= 1 - a[i] * a[i];
+    else for EACH(i, n) slope[i] = a[i] > 0 ? slope[i] : 0;
+}
+
+/* log(1 + e) for 0 <= e <= 1, by the series of 2 artanh(e / (2 + e)) */
+INLINE REAL NAME(log_of_1_plus)(REAL e) {
+    REAL s = e / (2 + e), square = s * s, q = 0;
+    for (int i = LOG_TERMS; i >= 0; i--) q = q * square + (REAL)1 / (2 * i + 1);
+    return 2 * s * q;
+}
+
+/* Z1 of n_units hidden units: their sums stay in registers while the features pass. */
+INLINE void NAME(forward_units)(const int n_units, int64_t n, const int32_t *feature, const vec *x, const REAL *W1,
+                                const REAL *b1, vec *z) {
+    vec sum[HIDDEN_BLOCK][SPAN];
+    for (int h = 0; h < n_units; h++)
+        for (int s = 0; s < SPAN; s++) sum[h][s] = b1[h] - (vec){0};
+    for EACH(j, n) {
+        const REAL *w = W1 + (int64_t)feature[j] * n_units;
+        for (int h = 0; h < n_units; h++)
+            for (int s = 0; s < SPAN; s++) sum[h][s] += w[h] * x[j * SPAN + s];
+    }
+    for (int h = 0; h < n_units; h++)
+        for (int s = 0; s < SPAN; s++) z[h * SPAN + s] = sum[h][s];
+}
+
+/* dW1 += dZ1 X.T for n_vectors of hidden units and n_features of the tile's features: the sums stay in registers while
+   the samples pass. Each sum runs over the samples in their order, so that it does not depend on its neighbours. */
+INLINE void NAME(backward_features)(const int n_vectors, const int n_features, const int32_t *feature, const REAL *x,
+                                    const REAL *dZ1, REAL *dW1, int64_t n_padded) {
+    vec sum[8][UNIT_VECTORS];
+    for (int f = 0; f < n_features; f++)
+        for (int v = 0; v < n_vectors; v++) sum[f][v] = (vec){0};
+    for (int i = 0; i < TILE; i++) {
+        const vec *d = (const vec *)(dZ1 + i * n_padded);
+        for (int f = 0; f < n_features; f++)
+            for (int v = 0; v < n_vectors; v++) sum[f][v] += x[f * TILE + i] * d[v];
+    }
+    for (int f = 0; f < n_features; f++) {
+        vec *out = (vec *)(dW1 + feature[f] * n_padded);
+        for (int v = 0; v < n_vectors; v++) out[v] += sum[f][v];
+    }
+}
+
+INLINE void NAME(backward_vectors)(const int n_vectors, int64_t n, const int32_t *feature, const REAL *x,
+                                   const REAL *dZ1, REAL *dW1, int64_t n_padded) {
+    int64_t j = 0;
+#define FEATURES(c) \
+    for (; j + c <= n; j += c) NAME(backward_features)(n_vectors, c, feature + j, x + j * TILE, dZ1, dW1, n_padded)
+    if (n_vectors == 1) FEATURES(8);
+    FEATURES(4);
+    FEATURES(1);
+#undef FEATURES
+}
+
+/* The values of a tile in the type of the computation. */
+INLINE const REAL *NAME(values)(const struct samples *data, int64_t from, int64_t n, REAL *restrict scratch) {
+    from *= TILE;
+    n *= TILE;
+    if (data->storage == BYTES) {
+        const uint8_t *x = (const uint8_t *)data->x + from;
+        for EACH(i, n) scratch[i] = x[i];
+        return scratch;
+    }
+    if (sizeof(REAL) == sizeof(double) && data->storage == FLOATS) {
+        const float *x = (const float *)data->x + from;
+        for EACH(i, n) scratch[i] = (REAL)x[i];
+        return scratch;
+    }
+    return (const REAL *)data->x + from;
+}
+
+/* Cost and right predictions of network k from its hidden activations a; dZ2 becomes the slope at its outputs. */
+INLINE void NAME(output_layer)(const struct samples *data, const struct networks *net, int64_t k, int64_t tile,
+                               const vec *a, vec *dZ2, REAL *restrict cost, const struct sums *out) {
+    const int64_t n_y = net->n_y;
+    const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * n_y;
+    const vec *weight = (const vec *)data->weight + tile * SPAN, *y = (const vec *)data->y + tile * n_y * SPAN;
+    const int32_t *label = data->label + tile * TILE;
+    REAL a2[TILE], z2[TILE], losses[TILE], largest[TILE] = {0};
+    int32_t predicted[TILE] = {0}, right = 0;
+    for EACH(o, n_y) {
+        vec z[SPAN], d[SPAN];
+        for EACH(s, SPAN) z[s] = b2[o] - (vec){0};
+        for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++)
+            for EACH(s, SPAN) z[s] += W2[o * net->n_hidden + h] * a[h * SPAN + s];
+        memcpy(z2, z, sizeof z);
+        memcpy(a2, z, sizeof z);
+        NAME(activate)(SIGMOID, TILE, a2);
+        memcpy(z, a2, sizeof z);
+        for EACH(s, SPAN) d[s] = (z[s] - y[o * SPAN + s]) * weight[s];
+        if (net->loss == SQUARE) {
+            for EACH(s, SPAN) {
+                ((vec *)cost)[s] += d[s] * (z[s] - y[o * SPAN + s]) / 2;
+                d[s] *= z[s] * (1 - z[s]);
+            }
+        } else {
+            const REAL *target = (const REAL *)(y + o * SPAN), *w = (const REAL *)weight;
+            for EACH(i, TILE)
+                losses[i] = (z2[i] < 0 ? 0 : z2[i]) - z2[i] * target[i] + NAME(log_of_1_plus)(NAME(exp_minus_abs)(z2[i]));
+            for EACH(i, TILE) cost[i] += losses[i] * w[i];
+        }
+        for EACH(s, SPAN) dZ2[o * SPAN + s] = d[s];
+        if (n_y == 1) for EACH(i, TILE) predicted[i] = a2[i] > (REAL)0.5;
+        else for EACH(i, TILE) {
+            int32_t better = o == 0 || a2[i] > largest[i];
+            predicted[i] = better ? (int32_t)o : predicted[i];
+            largest[i] = better ? a2[i] : largest[i];
+        }
+    }
+    for EACH(i, TILE) right += label[i] == predicted[i];
+    out->correct[k] += right;
+}
+
+/* From the slope at the outputs of network k to that at its hidden units: sums for dW2 and db1 on the way, and dZ1 with
+   the units side by side for each sample. */
+INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, const vec *a, const vec *dZ2, vec *dW2, vec *db1,
+                               REAL *restrict dZ1) {
+    const REAL *W2 = (const REAL *)net->W2;
+    for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++) {
+        vec slope[SPAN];
+        REAL column[TILE];
+        for EACH(s, SPAN) slope[s] = (vec){0};
+        for EACH(o, net->n_y)
+            for EACH(s, SPAN) {
+                slope[s] += W2[o * net->n_hidden + h] * dZ2[o * SPAN + s];
+                dW2[(o * net->n_hidden + h) * SPAN + s] += dZ2[o * SPAN + s] * a[h * SPAN + s];
+            }
+        memcpy(column, slope, sizeof slope);
+        NAME(through_activation)(net->activation, TILE, (const REAL *)(a + h * SPAN), column);
+        memcpy(slope, column, sizeof slope);
+        for EACH(s, SPAN) db1[h * SPAN + s] += slope[s];
+        for EACH(i, TILE) dZ1[i * net->n_padded + h] = column[i];
+    }
+}
+
+/* Adds up cost, right predictions and, where dW1 is wanted, gradients of the tiles from .. to - 1. */
+static TARGET void NAME(evaluate)(const struct samples *data, const struct networks *net, const struct sums *out,
+                                  int64_t from, int64_t to, void *scratch) {
+    const int64_t n_h = net->n_hidden, n_p = net->n_padded, n_y = net->n_y, size = data->n_features * n_p;
+    const int64_t n_outputs = net->n_networks * n_y, wanted = out->dW1 ? 1 : 0;
+    REAL *a = (REAL *)scratch, *dZ2 = a + n_h * TILE, *dZ1 = dZ2 + n_y * TILE, *sums = dZ1 + n_p * TILE;
+    REAL *cost = sums, *db2 = cost + net->n_networks * TILE, *dW2 = db2 + n_outputs * TILE;
+    REAL *db1 = dW2 + n_y * n_h * TILE, *dW1 = db1 + n_h * TILE, *converted = wanted ? dW1 + size : db2;
+    const int64_t n_vectors = (n_h + LANES - 1) / LANES, n_blocks = (n_h + HIDDEN_BLOCK - 1) / HIDDEN_BLOCK;
+    const int64_t n_parts = (n_vectors + UNIT_VECTORS - 1) / UNIT_VECTORS;
+    memset(dZ1, 0, (char *)converted - (char *)dZ1);
+    for (int64_t tile = from; tile < to; tile++) {
+        const int64_t first = data->first[tile], n = data->first[tile + 1] - first;
+        const int32_t *feature = data->feature + first;
+        const REAL *x = NAME(values)(data, first, n, converted);
+        for EACH(b, n_blocks) {
+            const int64_t h = b * n_h / n_blocks;
+            const REAL *W1 = (const REAL *)net->W1 + h * data->n_features, *b1 = (const REAL *)net->b1 + h;
+            vec *z = (vec *)(a + h * TILE);
+            switch ((b + 1) * n_h / n_blocks - h) {
+#define UNITS(c) case c: NAME(forward_units)(c, n, feature, (const vec *)x, W1, b1, z); break;
+                UNITS(1) UNITS(2)
+#if HIDDEN_BLOCK > 2
+                UNITS(3) UNITS(4) UNITS(5) UNITS(6)
+#endif
+#if HIDDEN_BLOCK > 6
+                UNITS(7) UNITS(8) UNITS(9) UNITS(10) UNITS(11) UNITS(12)
+#endif
+#undef UNITS
+            }
+        }
+        NAME(activate)(net->activation, n_h * TILE, a);
+        for EACH(k, net->n_networks) {
+            NAME(output_layer)(data, net, k, tile, (const vec *)a, (vec *)dZ2, cost + k * TILE, out);
+            if (!wanted) continue;
+            NAME(hidden_layer)(net, k, (const vec *)a, (const vec *)dZ2, (vec *)dW2, (vec *)db1, dZ1);
+            for EACH(i, n_y * TILE) db2[k * n_y * TILE + i] += dZ2[i];
+        }
+        if (wanted) for EACH(part, n_parts) {
+            const int64_t v = part * n_vectors / n_parts, at = v * LANES;
+            switch ((part + 1) * n_vectors / n_parts - v) {
+#define VECTORS(c) case c: NAME(backward_vectors)(c, n, feature, x, dZ1 + at, dW1 + at, n_p); break;
+                VECTORS(1) VECTORS(2)
+#undef VECTORS
+            }
+        }
+        if ((tile - from) % FLUSH == FLUSH - 1 || tile == to - 1) {
+            for EACH(i, net->n_networks * TILE) out->cost[i / TILE] += (double)cost[i];
+            if (wanted) {
+                for EACH(i, n_outputs * TILE) out->db2[i / TILE] += (double)db2[i];
+                for EACH(i, n_y * n_h * TILE) out->dW2[i / TILE] += (double)dW2[i];
+                for EACH(i, n_h * TILE) out->db1[i / TILE] += (double)db1[i];
+                for EACH(i, size) out->dW1[i] += (double)dW1[i];
+            }
+            memset(sums, 0, (char *)converted - (char *)sums);
+        }
+    }
+}
+
+#undef REAL
+#undef TYPE
+#undef BITS
+#undef ONE
+#undef LOG2_HIGH
+#undef LOG2_LOW
+#undef LOWEST
+#undef MANTISSA
+#undef TERMS
+#undef LOG_TERMS
+#undef SHIFTER
+#undef TILE
+#undef LANES
+#undef SPAN
+#undef vec
+
+#endif

@@ -1,0 +1,96 @@
+"""The door to kernel.c: its structures, and its functions where the extension was built."""
+
+import ctypes
+import functools
+import importlib.util
+from ctypes import POINTER, c_double, c_int, c_int64, c_void_p
+from typing import Any, Self
+
+LEVELS = ("base", "avx2", "avx512")  # of processors, as kernel.c has them
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+LOSSES = ("square", "log")
+STORAGES = {"uint8": 0, "float32": 1, "float64": 2}
+LINE = 64  # bytes of a tile's row: a cache line
+
+
+class _Structure(ctypes.Structure):
+    """A structure of C that keeps the arrays it points to alive."""
+
+    @classmethod
+    def of(cls, **members: Any) -> Self:
+        """Make it from numbers and arrays; None is a null pointer."""
+        structure = cls(**{name: getattr(getattr(m, "ctypes", None), "data", m) for name, m in members.items()})
+        structure.members = members
+        return structure
+
+
+def _layout(numbers: str, arrays: str) -> list[tuple[str, Any]]:
+    return [*((name, c_int64) for name in numbers.split()), *((name, c_void_p) for name in arrays.split())]
+
+
+class Rows(_Structure):
+    """`struct rows`: samples on their way into tiles."""
+
+    _fields_ = _layout("n_rows n_features size tile", "row x start column")
+
+
+class Samples(_Structure):
+    """`struct samples`: samples in tiles."""
+
+    _fields_ = _layout("n_features storage", "first feature x y weight label")
+
+
+class Networks(_Structure):
+    """`struct networks`: networks side by side."""
+
+    _fields_ = _layout("n_networks n_hidden n_padded n_y activation loss", "unit W1 b1 W2 b2")
+
+
+class Sums(_Structure):
+    """`struct sums`: what the tiles of one thread add up to."""
+
+    _fields_ = _layout("", "dW1 db1 dW2 db2 cost correct")
+
+
+class Kernel:
+    """The functions of kernel.c.
+
+    Parameters
+    ----------
+    path : str
+        The shared library.
+    """
+
+    def __init__(self, path: str) -> None:
+        library = ctypes.CDLL(path)  # it releases the interpreter's lock while a function runs
+        self.n_levels: int = library.twolayer_levels()
+        self.scratch = library.twolayer_scratch
+        self.scratch.restype = c_int64
+        self.scratch.argtypes = [POINTER(Networks), c_int64, c_int64, c_int]
+        self.arrange = library.twolayer_arrange
+        self.arrange.restype = None
+        self.arrange.argtypes = [POINTER(Networks), c_int64, c_void_p, c_double, c_void_p, c_int, c_int]
+        self.evaluate = library.twolayer_evaluate
+        self.evaluate.restype = None
+        self.evaluate.argtypes = [
+            *(POINTER(structure) for structure in (Samples, Networks, Sums)),
+            *(c_int64, c_int64, c_void_p, c_int, c_int),
+        ]
+        self.collect = library.twolayer_collect
+        self.collect.restype = None
+        self.collect.argtypes = [POINTER(Networks), c_int64, POINTER(Sums), c_int64, c_double, c_void_p, c_int]
+        self.pack = library.twolayer_pack
+        self.pack.restype = None
+        self.pack.argtypes = [POINTER(Rows), c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]
+
+
+@functools.cache
+def load_kernel() -> Kernel | None:
+    """Return the kernel, or None where the extension was not built or cannot be loaded."""
+    spec = importlib.util.find_spec("twolayer.engines._kernel")
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        return Kernel(spec.origin)
+    except (OSError, AttributeError):  # built for another system, or by an older version
+        return None
