@@ -11,8 +11,8 @@ from twolayer import course
 from twolayer.engines.objective import make_objective
 from twolayer.equations import initialize_parameters
 from twolayer.errors import SettingError
-from twolayer.solvers import GradientDescent
-from twolayer.training import Status, iter_epochs, train
+from twolayer.solvers import LBFGS, Adam, AutomaticDescent, GradientDescent, Momentum
+from twolayer.training import Status, iter_epochs, train, train_many
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_as_interrupted_with_good_parameters(samples, start, where):
             calls.append(None)
             if where == "step" and len(calls) == 4:
                 raise KeyboardInterrupt
-            return super().step(*arguments)
+            return (yield from super().step(*arguments))
 
     def listen(epoch):
         if where == "listener" and epoch.iteration == 3:
@@ -182,3 +182,87 @@ def test_wrong_limits_are_told(samples, start, wrong):
     """At least one iteration, a tolerance of at least 0."""
     with pytest.raises(SettingError, match="at least"):
         train(make_objective(*samples), GradientDescent(1.0), start, **wrong)
+
+
+def test_a_solver_that_can_go_no_lower_has_converged(samples, start):
+    """The automatic step ends by itself at the bottom, with a sentence."""
+    result = train(make_objective(*samples, l2=1e-2), LBFGS(), start, max_iter=10_000)
+
+    assert result.status == Status.CONVERGED
+    assert "lowers the cost any further" in result.message
+
+
+def test_each_evaluation_is_spent_once(samples, start):
+    """What a step came to know is not asked for again, and a forward pass is made where no gradient is needed."""
+    objective = make_objective(*samples)
+    counts = {"evaluate": 0, "measure": 0}
+    for name in counts:
+        real = getattr(objective, name)
+
+        def counted(parameters, name=name, real=real):
+            counts[name] += 1
+            return real(parameters)
+
+        setattr(objective, name, counted)
+    train(objective, GradientDescent(1.0), start, max_iter=10)
+    assert counts == {"evaluate": 10, "measure": 1}
+
+    counts.update(evaluate=0, measure=0)
+    result = train(objective, AutomaticDescent(), start, max_iter=10)
+    assert counts["measure"] == 0
+    assert 11 <= counts["evaluate"] < 25
+    assert result.cost < result.history[-1].cost
+
+    counts.update(evaluate=0, measure=0)
+    train(objective, Adam(batch_size=20), start, max_iter=3)
+    assert counts == {"evaluate": 0, "measure": 4}
+
+
+def several_solvers():
+    return [
+        GradientDescent(1.0),
+        Momentum(0.5),
+        AutomaticDescent(),
+        LBFGS(),
+        Adam(batch_size=8),
+        GradientDescent(1e308),
+    ]
+
+
+def test_networks_side_by_side_end_as_alone(samples):
+    """Of several sizes, with every solver, one of them diverging and others converging early."""
+    X, Y = samples
+    objective, test = make_objective(X, Y), make_objective(X[:, :9], Y[:, :9])
+    starts = [initialize_parameters(2, 2 + k, 1, np.random.default_rng(k)) for k in range(6)]
+    starts[-1] = {name: value * 1e300 for name, value in starts[-1].items()}
+
+    together = train_many(objective, several_solvers(), starts, max_iter=40, tol=1e-3, test=test)
+
+    for solver, begin, result in zip(several_solvers(), starts, together, strict=True):
+        alone = train(objective, solver, begin, max_iter=40, tol=1e-3, test=test)
+        assert (result.status, result.n_iter, result.test_correct) == (alone.status, alone.n_iter, alone.test_correct)
+        assert [e.cost for e in result.history] == pytest.approx([e.cost for e in alone.history], rel=1e-9)
+        for name, value in alone.parameters.items():
+            np.testing.assert_allclose(result.parameters[name], value, rtol=1e-7, atol=1e-10)
+
+
+def test_ctrl_c_ends_all_networks_with_what_they_have(samples, start):
+    """Each has a result of its own, as far as it came."""
+    objective = make_objective(*samples)
+    evaluate_many, calls = objective.evaluate_many, []
+
+    def interrupt(networks):
+        calls.append(None)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return evaluate_many(networks)
+
+    objective.evaluate_many = interrupt
+    results = train_many(objective, [GradientDescent(1.0), GradientDescent(2.0)], [start, start], max_iter=50)
+
+    assert [(result.status, result.n_iter) for result in results] == [(Status.INTERRUPTED, 3)] * 2
+
+
+def test_the_result_says_what_computed(samples, start):
+    """The engine, and why it was chosen."""
+    assert "for little data" in train(make_objective(*samples), GradientDescent(1.0), start, max_iter=1).engine
