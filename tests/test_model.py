@@ -5,8 +5,8 @@ import pytest
 
 from twolayer.equations import forward_propagation
 from twolayer.errors import DataError, SettingError
-from twolayer.files.model_file import to_bytes
-from twolayer.model import Model, encode_labels, fit_model
+from twolayer.files.model_file import from_bytes, to_bytes
+from twolayer.model import Model, encode_labels, fit_model, fit_models
 from twolayer.training import Status
 
 
@@ -124,6 +124,14 @@ def test_a_listener_sees_each_epoch_and_can_stop(blobs):
         ({"max_iter": 0}, "at least 1"),
         ({"scale": -1.0}, "scale"),
         ({"solver": "magic"}, "gd"),
+        ({"learning_rate": "quick"}, "or auto"),
+        ({"solver": "lbfgs", "learning_rate": 1.0}, "finds its own steps"),
+        ({"batch_size": 5}, "take adam"),
+        ({"solver": "adam", "batch_size": "5"}, "batch_size must be a whole number"),
+        ({"activation": "step"}, "sigmoid, tanh, relu"),
+        ({"loss": "hinge"}, "square, log"),
+        ({"l2": -1}, "l2"),
+        ({"n_threads": 0}, "threads"),
         ({"engine": "magic"}, "auto"),
         ({"dtype": "float16"}, "float32 or float64"),
         ({"random_state": -1}, "seed"),
@@ -181,13 +189,60 @@ def test_labels_become_targets():
     np.testing.assert_array_equal(np.eye(3), encode_labels(np.array(list("abc")), ("a", "b", "c"), "float64"))
 
 
+def test_a_learning_rate_chooses_gradient_descent(blobs):
+    """Without one L-BFGS finds its own steps; a named solver is taken."""
+    for settings, solver in (({}, "lbfgs"), ({"learning_rate": 0.5}, "gd"), ({"solver": "adam"}, "adam")):
+        model, _ = fit_model(*blobs, max_iter=1, **settings)
+        assert model.settings["solver"] == solver
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+def test_a_model_predicts_with_the_activation_it_was_trained_with(blobs, activation):
+    """Right predictions counted in training are those of the model, which a file keeps."""
+    X, y = blobs
+    model, result = fit_model(X, y, activation=activation, loss="log", n_hidden=6, dtype="float64")
+    again = from_bytes(to_bytes(model))
+
+    assert result.train_correct == (again.predict(X) == y).sum() > 80
+    assert again.activation == model.settings["activation"] == activation
+
+
+def test_models_side_by_side_are_those_alone(blobs):
+    """Seeds, sizes, rates and solvers may differ; the order is kept."""
+    X, y = blobs
+    variants = [{"random_state": 3}, {"n_hidden": 4, "learning_rate": 2.0}, {"solver": "adam", "batch_size": 30}, {}]
+
+    for variant, (model, result) in zip(
+        variants, fit_models(X, y, variants, max_iter=15, X_test=X[:9], y_test=y[:9], dtype="float64"), strict=True
+    ):
+        alone, alone_result = fit_model(X, y, max_iter=15, X_test=X[:9], y_test=y[:9], dtype="float64", **variant)
+        assert model.settings == alone.settings
+        assert (result.n_iter, result.test_correct) == (alone_result.n_iter, alone_result.test_correct)
+        for name, value in alone.parameters.items():
+            np.testing.assert_allclose(model.parameters[name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_what_networks_side_by_side_share_is_told(blobs):
+    """The penalty belongs to the cost, which is one for all."""
+    with pytest.raises(SettingError, match="cannot have a l2 of its own"):
+        fit_models(*blobs, [{"l2": 1.0}])
+
+
+def test_sample_weights_count(blobs):
+    """A class whose samples weigh nothing is not learned."""
+    X, y = blobs
+    model, _ = fit_model(X, y, sample_weight=(y != "ash").astype(float))
+
+    assert "ash" not in model.predict(X)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_the_defaults_are_right_on_the_digits(seed):
-    """At least 99.8 % of the 2,115 test digits with every one of ten seeds."""
+    """At most 2 of the 2,115 test digits are wrong, with every one of ten seeds, in a few steps."""
     from twolayer import load_mnist
 
     X, y, X_test, y_test = load_mnist((0, 1))
     _, result = fit_model(X, y, X_test=X_test, y_test=y_test, scale=255.0, random_state=seed)
 
-    assert result.n_test - result.test_correct <= 4
+    assert result.n_test - result.test_correct <= 2

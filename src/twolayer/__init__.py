@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from twolayer.files.model_file import save as save
     from twolayer.model import Model as Model
     from twolayer.model import fit_model as fit_model
+    from twolayer.model import fit_models as fit_models
 
 _HOME_OF = {
     "Model": "twolayer.model",
     "TwoLayerError": "twolayer.errors",
     "fit_model": "twolayer.model",
+    "fit_models": "twolayer.model",
     "load": "twolayer.files.model_file",
     "load_mnist": "twolayer.data.mnist",
     "save": "twolayer.files.model_file",
@@ -33,6 +35,7 @@ __all__ = [
     "course",
     "equations",
     "fit_model",
+    "fit_models",
     "load",
     "load_mnist",
     "save",

@@ -23,8 +23,24 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's own way
+    """Print the version, and whether the C kernel computes."""
+    if not asked or context.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from twolayer.engines.kernel import LEVELS, load_kernel
+
+    kernel = load_kernel()
+    computes = f"C kernel, {LEVELS[kernel.n_levels - 1]}" if kernel else "no C kernel was built: NumPy computes"
+    click.echo(f"twolayer {version('twolayer')} ({computes})")
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(package_name="twolayer", message="twolayer %(version)s")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
+)
 def twolayer() -> None:
     """Train, check and use a two-layer neural network."""
 

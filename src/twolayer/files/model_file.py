@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.equations import ACTIVATIONS
 from twolayer.errors import FileFormatError
 from twolayer.model import Label, Model, is_text
 from twolayer.storage import open_file, replace_file
@@ -18,7 +19,7 @@ MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 16 * 2**20
 _KEY = "twolayer"
 _TENSORS = ("W1", "b1", "W2", "b2")
-_FIELDS = {"format_version", "library_version", "classes", "input_shape", "scale", "settings"}
+_FIELDS = {"format_version", "library_version", "classes", "input_shape", "scale", "activation", "settings"}
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -75,6 +76,7 @@ def to_bytes(model: Model) -> bytes:
         "classes": list(model.classes),
         "input_shape": list(model.input_shape),
         "scale": model.scale,
+        "activation": model.activation,
         "settings": dict(model.settings),
     }
     text = json.dumps(record, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -166,11 +168,14 @@ def _to_model(record: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) 
     scale = record["scale"]
     if type(scale) not in (int, float) or not 0 < scale <= sys.float_info.max:
         raise _BrokenRuleError("its scale must be a number greater than 0; get a fresh copy")
+    activation = record["activation"]
+    if type(activation) is not str or activation not in ACTIVATIONS:
+        raise _BrokenRuleError(f"its activation must be one of {', '.join(ACTIVATIONS)}; get a fresh copy")
     input_shape = _check_shape(record["input_shape"])
     classes = _check_classes(record["classes"])
     _check_tensors(tensors, math.prod(input_shape), 1 if len(classes) == 2 else len(classes))
     parameters = {name: tensors[name] for name in _TENSORS}
-    return Model(parameters, classes, input_shape, float(scale), record["settings"])
+    return Model(parameters, classes, input_shape, float(scale), activation, record["settings"])
 
 
 def _check_shape(shape: Any) -> tuple[int, ...]:
