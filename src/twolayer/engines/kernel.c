@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 enum { SIGMOID, TANH, RELU };                /* activation */
 enum { SQUARE, LOG };                        /* loss */
@@ -39,14 +42,14 @@ struct networks {
     const void *b2;                          /* (n_networks, n_y) */
 };
 
-/* Sums over samples, each loss and slope times the sample's weight. */
+/* Sums over samples, each loss and slope times the sample's weight; what stood there before is overwritten. */
 struct sums {
     double *dW1;                             /* (n_features, n_padded) */
     double *db1;                             /* (n_hidden) */
     double *dW2;                             /* (n_y, n_hidden) */
     double *db2;                             /* (n_networks, n_y) */
     double *cost;                            /* (n_networks) */
-    int64_t *correct;                        /* (n_networks) */
+    double *correct;                         /* (n_networks) */
 };
 
 #define JOIN_(a, b) a##_##b
@@ -73,7 +76,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define INSTRUCTIONS(names) __attribute__((target(names)))
 #endif
 
-/* LEVEL, bytes of its vectors, hidden units that the forward pass takes at once: as its registers allow */
+/* LEVEL, bytes of its vectors, hidden units that the forward pass takes at once (as its registers allow), and what makes
+   floats of a vector's worth of bytes, where compilers do not find the quickest way by themselves */
 #define LEVEL base
 #define WIDTH 16
 #define TARGET
@@ -85,12 +89,18 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define WIDTH 32
 #define TARGET INSTRUCTIONS("avx2,fma")
 #define HIDDEN_BLOCK 6
+#ifndef ANY_PROCESSOR
+#define WIDEN_BYTES(x) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x))))
+#endif
 #include "kernel.c"
 
 #define LEVEL avx512
 #define WIDTH 64
 #define TARGET INSTRUCTIONS("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #define HIDDEN_BLOCK 12
+#ifndef ANY_PROCESSOR
+#define WIDEN_BYTES(x) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x))))
+#endif
 #include "kernel.c"
 #endif
 
@@ -126,25 +136,31 @@ void twolayer_arrange(const struct networks *net, int64_t n_features, const void
                       int is_double, int level) {
     int64_t most = hidden_block(level), n_h = net->n_hidden, n_blocks = (n_h + most - 1) / most;
     for EACH(b, n_blocks) {
-        int64_t from = b * n_h / n_blocks, n = (b + 1) * n_h / n_blocks - from, at = from * n_features;
-        for EACH(f, n_features)
-            for EACH(h, n) {
-                if (is_double) ((double *)arranged)[at + f * n + h] = ((const double *)W1)[at + h * n_features + f] * factor;
-                else ((float *)arranged)[at + f * n + h] = ((const float *)W1)[at + h * n_features + f] * (float)factor;
-            }
+        int64_t first = b * n_h / n_blocks, n = (b + 1) * n_h / n_blocks - first, at = first * n_features;
+#define ARRANGE(type) \
+    for EACH(f, n_features) \
+        for EACH(h, n) \
+            ((type *)arranged)[at + f * n + h] = ((const type *)W1)[at + h * n_features + f] * (type)factor
+        if (is_double) ARRANGE(double);
+        else ARRANGE(float);
+#undef ARRANGE
     }
 }
 
 /* dW1 (n_hidden, n_features): the sum of the threads' sums, times factor. */
 void twolayer_collect(const struct networks *net, int64_t n_features, const struct sums *sums, int64_t n_threads,
                       double factor, void *dW1, int is_double) {
-    for EACH(h, net->n_hidden)
-        for EACH(f, n_features) {
-            double sum = 0;
-            for EACH(t, n_threads) sum += sums[t].dW1[f * net->n_padded + h];
-            if (is_double) ((double *)dW1)[h * n_features + f] = sum * factor;
-            else ((float *)dW1)[h * n_features + f] = (float)(sum * factor);
-        }
+    enum { SIDE = 8 };                       /* of the squares that are turned, so that both sides stay in the cache */
+    for (int64_t first = 0; first < net->n_hidden; first += SIDE) {
+        int64_t last = first + SIDE < net->n_hidden ? first + SIDE : net->n_hidden;
+        for EACH(f, n_features)
+            for (int64_t h = first; h < last; h++) {
+                double sum = 0;
+                for EACH(t, n_threads) sum += sums[t].dW1[f * net->n_padded + h];
+                if (is_double) ((double *)dW1)[h * n_features + f] = sum * factor;
+                else ((float *)dW1)[h * n_features + f] = (float)(sum * factor);
+            }
+    }
 }
 
 /* Cost, right predictions and, where out->dW1 is given, gradients of the tiles from .. to - 1. */
@@ -247,6 +263,7 @@ PyMODINIT_FUNC PyInit__kernel(void) {
 #undef WIDTH
 #undef TARGET
 #undef HIDDEN_BLOCK
+#undef WIDEN_BYTES
 
 #else
 
@@ -382,7 +399,11 @@ INLINE const REAL *NAME(values)(const struct samples *data, int64_t from, int64_
     n *= TILE;
     if (data->storage == BYTES) {
         const uint8_t *x = (const uint8_t *)data->x + from;
+#if defined(WIDEN_BYTES) && !DOUBLE
+        for (int64_t i = 0; i < n; i += LANES) *(vec *)(scratch + i) = (vec)WIDEN_BYTES(x + i);
+#else
         for EACH(i, n) scratch[i] = x[i];
+#endif
         return scratch;
     }
     if (sizeof(REAL) == sizeof(double) && data->storage == FLOATS) {
@@ -457,7 +478,7 @@ INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, const vec 
     }
 }
 
-/* Adds up cost, right predictions and, where dW1 is wanted, gradients of the tiles from .. to - 1. */
+/* Cost, right predictions and, where dW1 is wanted, gradients of the tiles from .. to - 1. */
 static TARGET void NAME(evaluate)(const struct samples *data, const struct networks *net, const struct sums *out,
                                   int64_t from, int64_t to, void *scratch) {
     const int64_t n_h = net->n_hidden, n_p = net->n_padded, n_y = net->n_y, size = data->n_features * n_p;
@@ -468,6 +489,14 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
     const int64_t n_vectors = (n_h + LANES - 1) / LANES, n_blocks = (n_h + HIDDEN_BLOCK - 1) / HIDDEN_BLOCK;
     const int64_t n_parts = (n_vectors + UNIT_VECTORS - 1) / UNIT_VECTORS;
     memset(dZ1, 0, (char *)converted - (char *)dZ1);
+    memset(out->cost, 0, net->n_networks * sizeof(double));
+    memset(out->correct, 0, net->n_networks * sizeof(double));
+    if (wanted) {
+        memset(out->db2, 0, n_outputs * sizeof(double));
+        memset(out->dW2, 0, n_y * n_h * sizeof(double));
+        memset(out->db1, 0, n_h * sizeof(double));
+        memset(out->dW1, 0, size * sizeof(double));
+    }
     for (int64_t tile = from; tile < to; tile++) {
         const int64_t first = data->first[tile], n = data->first[tile + 1] - first;
         const int32_t *feature = data->feature + first;

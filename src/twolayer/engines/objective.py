@@ -5,6 +5,7 @@ A new engine is one file and one line in `ENGINES`.
 """
 
 import importlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,7 @@ class Task:
 
         The sigmoid can hide an infinite weight; the cost does not.
         """
-        if not all(bool(p.__array_namespace__().all(abs(p) < float("inf"))) for p in parameters.values()):
+        if not all(_is_finite(parameter) for parameter in parameters.values()):
             measure = replace(measure, cost=float("nan"))
         if not self.l2:
             return measure
@@ -203,6 +204,14 @@ def n_processors() -> int:
 def range_overrun() -> np.errstate:
     """Let parameters that grow out of range give a cost that is not finite, without a warning: the loop ends then."""
     return np.errstate(over="ignore", invalid="ignore")
+
+
+def _is_finite(array: Array) -> bool:
+    """Tell whether all entries are finite numbers."""
+    xp = array.__array_namespace__()
+    if xp is np and math.isfinite(np.vdot(array, array)):  # the quick way; squares may be out of range though
+        return True
+    return bool(xp.all(xp.isfinite(array)))
 
 
 def _choose(X: Any, Y: Array) -> tuple[str, str]:

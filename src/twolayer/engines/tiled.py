@@ -6,6 +6,7 @@ while it is in the cache. The inner loops are in kernel.c; nothing here is slowe
 """
 
 import functools
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -105,7 +106,8 @@ class Tiles:
         """Return the cost and the number of right predictions: one forward pass."""
         with self._crew.lock:
             work, scale = self._run([parameters], gradients=False)
-            return self.task.finish(Measure(work.total("cost")[0] * scale, int(work.total("correct")[0])), parameters)
+            totals = work.totals()
+        return self.task.finish(Measure(totals["cost"].item() * scale, int(totals["correct"].item())), parameters)
 
     def evaluate(self, parameters: Arrays) -> Evaluation:
         """Return the cost, the number of right predictions and the gradients."""
@@ -116,9 +118,9 @@ class Tiles:
         n_y, evaluations, unit = len(self._Y), [], 0
         with self._crew.lock:
             work, scale = self._run(networks, gradients=True)
-            cost, correct = work.total("cost") * scale, work.total("correct")
-            dW1 = work.collect(scale / self._scale)
-            db1, dW2, db2 = ((work.total(name) * scale).astype(self._dtype) for name in ("db1", "dW2", "db2"))
+            totals, dW1 = work.totals(), work.collect(scale / self._scale)
+        cost, correct = totals["cost"] * scale, totals["correct"]
+        db1, dW2, db2 = ((totals[name] * scale).astype(self._dtype) for name in ("db1", "dW2", "db2"))
         for k, network in enumerate(networks):
             units = slice(unit, unit + len(network["W1"]))
             grads = {"dW1": dW1[units], "db1": db1[units, None], "dW2": dW2[:, units], "db2": db2[k].reshape(n_y, 1)}
@@ -181,7 +183,8 @@ class Tiles:
     def _run(self, networks: Sequence[Arrays], *, gradients: bool) -> tuple["_Work", float]:
         """Let all threads add up their tiles; return their sums, and what makes a mean of them."""
         crew, n_threads = self._crew, self._n_threads
-        wait(crew.running)  # an interruption may have left some
+        if crew.running:  # left by an interruption
+            wait(crew.running)
         sizes = tuple(len(network["W1"]) for network in networks)
         key = (sizes, n_threads)
         work = crew.work.get(key)
@@ -193,7 +196,6 @@ class Tiles:
             crew.work[key] = work
         work.take(networks, 1 / self._scale)
         sums = work.sums if gradients else work.costs
-        work.clear(gradients=gradients)
 
         def add_up(thread: int) -> None:
             self._kernel.evaluate(
@@ -211,6 +213,7 @@ class Tiles:
         add_up(0)
         for other in crew.running:
             other.result()
+        crew.running = []
         return work, 1 / self._total_weight
 
 
@@ -257,7 +260,7 @@ class _Work:
         (self.n_x, n_y), K, n_h = shape, len(sizes), sum(sizes)
         tile = LINE // dtype.itemsize
         n_padded = -(-n_h // tile) * tile
-        self.W1 = np.empty((n_h, self.n_x), self.dtype)
+        self.n_h = n_h
         self.b1, self.W2, self.b2 = (np.empty(shape, self.dtype) for shape in (n_h, (n_y, n_h), (K, n_y)))
         self.networks = Networks.of(
             n_networks=K,
@@ -267,22 +270,19 @@ class _Work:
             activation=ACTIVATIONS.index(task.activation),
             loss=LOSSES.index(task.loss),
             unit=np.cumsum([0, *sizes], dtype=np.int64),
-            W1=np.empty_like(self.W1),
+            W1=np.empty((n_h, self.n_x), dtype),
             b1=self.b1,
             W2=self.W2,
             b2=self.b2,
         )
-        self.arrays = {
-            "cost": np.zeros((n_threads, K)),
-            "correct": np.zeros((n_threads, K), np.int64),
-            "dW1": np.zeros((n_threads, self.n_x, n_padded)),
-            "db1": np.zeros((n_threads, n_h)),
-            "dW2": np.zeros((n_threads, n_y, n_h)),
-            "db2": np.zeros((n_threads, K, n_y)),
-        }
-        each = [{name: array[thread] for name, array in self.arrays.items()} for thread in range(n_threads)]
+        shapes = {"cost": (K,), "correct": (K,), "db1": (n_h,), "dW2": (n_y, n_h), "db2": (K, n_y)}
+        self.dW1 = np.zeros((n_threads, self.n_x, n_padded))
+        self.small = np.zeros((n_threads, sum(map(math.prod, shapes.values()))))
+        self.shapes = shapes
+        each = [{**self._parts(small), "dW1": dW1} for small, dW1 in zip(self.small, self.dW1, strict=True)]
         self.sums = (Sums * n_threads)(*(Sums.of(**own) for own in each))
-        self.costs = [Sums.of(**(dict.fromkeys(own) | {n: own[n] for n in ("cost", "correct")})) for own in each]
+        forward_only = dict.fromkeys(("dW1", "db1", "dW2", "db2"))
+        self.costs = [Sums.of(**{**own, **forward_only}) for own in each]
         size = self.kernel.scratch(self.networks, self.n_x, self.most_features, self.dtype.itemsize == 8)
         self.scratch = [_aligned(size, self.dtype) for _ in range(n_threads)]
 
@@ -291,28 +291,27 @@ class _Work:
         unit = 0
         for k, network in enumerate(networks):
             units = slice(unit, unit + len(network["W1"]))
-            self.W1[units], self.b1[units] = network["W1"], network["b1"][:, 0]
-            self.W2[:, units], self.b2[k] = network["W2"], network["b2"][:, 0]
+            self.b1[units], self.b2[k] = network["b1"][:, 0], network["b2"][:, 0]
+            self.W2[:, units] = network["W2"]
             unit = units.stop
-        arranged = self.networks.members["W1"]
-        is_double = self.dtype.itemsize == 8
-        addresses = self.W1.ctypes.data, factor, arranged.ctypes.data
-        self.kernel.arrange(self.networks, self.n_x, *addresses, is_double, self.level)
+        W1 = networks[0]["W1"] if len(networks) == 1 else np.concatenate([network["W1"] for network in networks])
+        W1 = np.ascontiguousarray(W1, self.dtype)
+        is_double, arranged = self.dtype.itemsize == 8, self.networks.W1
+        self.kernel.arrange(self.networks, self.n_x, W1.ctypes.data, factor, arranged, is_double, self.level)
 
-    def clear(self, *, gradients: bool) -> None:
-        """Set the sums to zero."""
-        for name, array in self.arrays.items():
-            if gradients or name in ("cost", "correct"):
-                array[:] = 0
+    def _parts(self, small: _Numbers) -> dict[str, _Numbers]:
+        """Return the sums other than dW1 that stand one after the other in an array."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
+        parts = zip(self.shapes.items(), np.split(small, ends), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
 
-    def total(self, name: str) -> _Numbers:
-        """Return the sum over the threads."""
-        total: _Numbers = self.arrays[name].sum(axis=0)
-        return total
+    def totals(self) -> dict[str, _Numbers]:
+        """Return the sums over the threads, but for dW1."""
+        return self._parts(self.small.sum(axis=0))
 
     def collect(self, factor: float) -> _Numbers:
         """Return dW1 (n_h, n_x), the sum over the threads times a factor."""
-        dW1 = np.empty_like(self.W1)
+        dW1 = np.empty((self.n_h, self.n_x), self.dtype)
         is_double = self.dtype.itemsize == 8
         self.kernel.collect(self.networks, self.n_x, self.sums, len(self.sums), factor, dW1.ctypes.data, is_double)
         return dW1
