@@ -89,11 +89,11 @@ def run_with(sanitized, then):
 
 @pytest.mark.slow
 def test_no_byte_is_read_or_written_that_is_not_its_own(sanitized):
-    """All tests of the tiled engine pass under AddressSanitizer and UndefinedBehaviorSanitizer, on every level.
+    """All tests of tiles and threads pass under AddressSanitizer and UndefinedBehaviorSanitizer, on every level.
 
     Also those that this processor does not have: their vectors are then made of what it has.
     """
-    options = ["-q", "-p", "no:cacheprovider", "tests/test_tiled.py", "-k", "not fork"]
+    options = ["-q", "-p", "no:cacheprovider", "tests/test_tiled.py", "tests/test_helpers.py", "-k", "not fork"]
     tests = f"import pytest\nsys.exit(pytest.main({options}))"
     ended = run_with(sanitized, tests)
 

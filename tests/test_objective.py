@@ -90,9 +90,13 @@ def test_networks_side_by_side_are_evaluated_as_alone(engine):
     objective = make_objective(X, Y, engine, l2=0.1)
     several = [a_network(seed, n_h=n_h)[2] for seed, n_h in enumerate((1, 7, 3))]
 
-    for alone, together in zip(map(objective.evaluate, several), objective.evaluate_many(several), strict=True):
-        assert together.correct == alone.correct
+    measures = objective.measure_many(several)
+    for k, (alone, together) in enumerate(
+        zip(map(objective.evaluate, several), objective.evaluate_many(several), strict=True)
+    ):
+        assert measures[k].correct == together.correct == alone.correct
         assert together.cost == pytest.approx(alone.cost, rel=1e-13)
+        assert measures[k].cost == pytest.approx(alone.cost, rel=1e-13)
         for name, grad in alone.grads.items():
             np.testing.assert_allclose(together.grads[name], grad, rtol=1e-12, atol=1e-15)
 

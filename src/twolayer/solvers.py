@@ -143,7 +143,7 @@ class AutomaticDescent:
         """Move against the gradient, as far as the cost falls well."""
         assert evaluation is not None
         g = _flatten(evaluation.grads, "d")
-        square = float(g @ g)
+        square = _dot(g, g)
         if not square:
             return None
         rate = self._rate or 1 / math.sqrt(square)
@@ -154,8 +154,8 @@ class AutomaticDescent:
             if found.cost <= evaluation.cost - self._DECREASE * rate * square:
                 y = _flatten(found.grads, "d") - g
                 s = _flatten(trial) - _flatten(parameters)
-                curvature = float(s @ y)
-                self._rate = curvature / float(y @ y) if curvature > 0 else 2 * rate
+                curvature = _dot(s, y)
+                self._rate = curvature / _dot(y, y) if curvature > 0 else 2 * rate
                 return trial, found
             rate = _shorter(rate, evaluation.cost, -square, found.cost)
         return None
@@ -322,10 +322,10 @@ class LBFGS:
         assert evaluation is not None
         g = _flatten(evaluation.grads, "d")
         direction = -self._apply_inverse_curvature(g)
-        slope = float(g @ direction)
+        slope = _dot(g, direction)
         if not slope < 0:  # the memory has gone bad by rounding: begin anew
             self._steps, self._changes = [], []
-            direction, slope = -g, -float(g @ g)
+            direction, slope = -g, -_dot(g, g)
         if not slope or not math.isfinite(slope):
             return None
         first = 1.0 if self._steps else min(1.0, 1 / math.sqrt(-slope))
@@ -337,23 +337,23 @@ class LBFGS:
             return (yield from self.step(parameters, evaluation, n_samples))
         moved, there = found
         s, y = _flatten(moved) - _flatten(parameters), _flatten(there.grads, "d") - g
-        if s @ y > np.finfo(float).eps * float(y @ y):
+        if _dot(s, y) > np.finfo(float).eps * _dot(y, y):
             self._steps, self._changes = [*self._steps, s][-self.memory :], [*self._changes, y][-self.memory :]
         return moved, there
 
     def _apply_inverse_curvature(self, g: Vector) -> Vector:
         """Return H g, where H is the inverse of the curvature as the memory knows it: the two loops."""
         q = g.copy()
-        pairs = [(s, y, 1 / float(s @ y)) for s, y in zip(self._steps, self._changes, strict=True)]
+        pairs = [(s, y, 1 / _dot(s, y)) for s, y in zip(self._steps, self._changes, strict=True)]
         weights = []
         for s, y, rho in reversed(pairs):
-            weights.append(rho * float(s @ q))
+            weights.append(rho * _dot(s, q))
             q -= weights[-1] * y
         if pairs:
             s, y, rho = pairs[-1]
-            q /= rho * float(y @ y)
+            q /= rho * _dot(y, y)
         for (s, y, rho), weight in zip(pairs, reversed(weights), strict=True):
-            q += (weight - rho * float(y @ q)) * s
+            q += (weight - rho * _dot(y, q)) * s
         return q
 
     def _search(
@@ -373,7 +373,7 @@ class LBFGS:
                 trial = _unflatten(start + t * direction, parameters)
             there = yield Trial(trial)
             with range_overrun():
-                point = (t, there.cost, float(_flatten(there.grads, "d") @ direction))
+                point = (t, there.cost, _dot(_flatten(there.grads, "d"), direction))
             enough = there.cost <= evaluation.cost + self._DECREASE * t * slope
             if not (enough and there.cost < low[1]):  # also where the cost is no number
                 high = point
@@ -450,6 +450,11 @@ def _check_rate(learning_rate: float) -> float:
 def _flatten(arrays: Arrays, prefix: str = "") -> Vector:
     """Return W1, b1, W2, b2 one after the other, in float64."""
     return np.concatenate([np.asarray(arrays[prefix + name], float).ravel() for name in _NAMES])
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    """Return the scalar product, not by BLAS: its threads would wait in a loop where the objective's are to run."""
+    return float(np.einsum("i,i->", a, b))
 
 
 def _unflatten(vector: Vector, like: Arrays) -> Arrays:

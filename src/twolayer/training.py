@@ -330,10 +330,15 @@ def _answer(asked: _Look, objective: Objective, test: Objective | None) -> Measu
 
 
 def _answer_many(asked: dict[int, _Look], objective: Objective, test: Objective | None) -> dict[int, Measure]:
-    """Look at the parameters of several networks: all that ask for the gradient over all samples in one pass."""
-    together = [k for k, look in asked.items() if look.gradient and look.rows is None]
-    evaluations = objective.evaluate_many([asked[k].parameters for k in together]) if together else []
-    answers: dict[int, Measure] = dict(zip(together, evaluations, strict=True))
+    """Look at the parameters of several networks: all that ask for the same of all samples in one pass."""
+    answers: dict[int, Measure] = {}
+    for of_test, gradient in itertools.product((False, True), repeat=2):
+        alike = {k: look for k, look in asked.items() if (look.of_test, look.gradient) == (of_test, gradient)}
+        together = {k: look.parameters for k, look in alike.items() if look.rows is None}
+        if together:
+            part = objective if not of_test or test is None else test
+            look_at: Any = part.evaluate_many if gradient else part.measure_many
+            answers.update(zip(together, look_at(list(together.values())), strict=True))
     return {k: answers[k] if k in answers else _answer(look, objective, test) for k, look in asked.items()}
 
 

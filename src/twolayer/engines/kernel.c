@@ -1,8 +1,9 @@
 /* The inner loops of twolayer.engines.tiled: cost and gradients of a two-layer network over tiles of samples.
 
-   A tile holds TILE samples side by side: for each feature that is not zero in all of them, their values stand one
+   A tile holds some samples side by side: for each feature that is not zero in all of them, their values stand one
    after the other; the other features are left out. The forward pass runs along samples, the backward pass along
-   hidden units, both while the tile is in the cache, and no product with a whole row of zeros is made.
+   hidden units, both while the tile is in the cache, and no product with a whole row of zeros is made. In memory the
+   samples of a tile make one cache line or more: a line is what the loops below go by.
 
    The file includes itself once for each type of numbers and level of the processor: see the table at its end. It needs
    the vectors of GCC or Clang; with another compiler there is no kernel, and the package computes with NumPy. */
@@ -18,18 +19,18 @@
 enum { SIGMOID, TANH, RELU };                /* activation */
 enum { SQUARE, LOG };                        /* loss */
 enum { BYTES, FLOATS, DOUBLES };             /* storage of features */
-enum { LINE = 64 };                          /* bytes of a tile's row in the type of the computation: a cache line */
-enum { FLUSH = 256 };                        /* tiles summed in the type itself, before the sum is added to doubles */
+enum { LINE = 64 };                          /* bytes of a cache line */
+enum { FLUSH = 4096 };                       /* samples summed in the type itself, before the sum is added to doubles */
 
 /* Samples in tiles. */
 struct samples {
-    int64_t n_features, storage;
+    int64_t n_features, storage, tile;       /* tile: samples in one, as many as fill a line or lines */
     const int64_t *first;                    /* (n_tiles + 1): where the features of a tile begin */
     const int32_t *feature;                  /* which features those are */
-    const void *x;                           /* their values, TILE for each */
-    const void *y;                           /* (n_tiles, n_y, TILE): targets */
-    const void *weight;                      /* (n_tiles, TILE): 0 for what only fills a tile */
-    const int32_t *label;                    /* (n_tiles, TILE): class, -1 for what only fills a tile */
+    const void *x;                           /* their values, `tile` for each */
+    const void *y;                           /* (n_tiles, n_y, tile): targets */
+    const void *weight;                      /* (n_tiles, tile): 0 for what only fills a tile */
+    const int32_t *label;                    /* (n_tiles, tile): class, -1 for what only fills a tile */
 };
 
 /* Networks side by side: network k has the hidden units unit[k] .. unit[k + 1] - 1 and n_y outputs of its own. */
@@ -76,12 +77,15 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define INSTRUCTIONS(names) __attribute__((target(names)))
 #endif
 
-/* LEVEL, bytes of its vectors, hidden units that the forward pass takes at once (as its registers allow), and what makes
-   floats of a vector's worth of bytes, where compilers do not find the quickest way by themselves */
+/* LEVEL, bytes of its vectors; as its registers allow, hidden units and lines of samples that the forward pass takes at
+   once and features that the backward pass takes at once; and what makes floats of a vector's worth of bytes, where
+   compilers do not find the quickest way by themselves */
 #define LEVEL base
 #define WIDTH 16
 #define TARGET
 #define HIDDEN_BLOCK BASE_HIDDEN_BLOCK
+#define LINES_BLOCK 1
+#define FEATURES_BLOCK 4
 #include "kernel.c"
 
 #if defined(__x86_64__) || defined(ANY_PROCESSOR)
@@ -89,6 +93,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define WIDTH 32
 #define TARGET INSTRUCTIONS("avx2,fma")
 #define HIDDEN_BLOCK 6
+#define LINES_BLOCK 1
+#define FEATURES_BLOCK 4
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x))))
 #endif
@@ -98,6 +104,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define WIDTH 64
 #define TARGET INSTRUCTIONS("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #define HIDDEN_BLOCK 12
+#define LINES_BLOCK 2
+#define FEATURES_BLOCK 8
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x))))
 #endif
@@ -119,10 +127,11 @@ int twolayer_levels(void) {
 }
 
 /* Numbers of the type that `twolayer_evaluate` needs as scratch, beginning on a cache line. */
-int64_t twolayer_scratch(const struct networks *net, int64_t n_features, int64_t most_features, int is_double) {
-    int64_t tile = LINE / (is_double ? sizeof(double) : sizeof(float)), n_outputs = net->n_networks * net->n_y;
-    return (2 * net->n_hidden + net->n_padded + net->n_y + net->n_networks + n_outputs + net->n_y * net->n_hidden
-            + most_features) * tile + n_features * net->n_padded;
+int64_t twolayer_scratch(const struct networks *net, int64_t n_features, int64_t most_features, int64_t tile,
+                         int is_double) {
+    int64_t line = LINE / (is_double ? sizeof(double) : sizeof(float)), n_outputs = net->n_networks * net->n_y;
+    return (net->n_hidden + net->n_padded + net->n_y + most_features) * tile + n_features * net->n_padded
+           + (net->n_networks + n_outputs + (net->n_y + 1) * net->n_hidden) * line;
 }
 
 /* Hidden units that the forward pass takes at once. */
@@ -147,31 +156,88 @@ void twolayer_arrange(const struct networks *net, int64_t n_features, const void
     }
 }
 
-/* dW1 (n_hidden, n_features): the sum of the threads' sums, times factor. */
+/* dW1 (n_hidden, n_features): the sum of the threads' sums, times factor. It is turned in squares, so that both sides go
+   by whole lines. */
 void twolayer_collect(const struct networks *net, int64_t n_features, const struct sums *sums, int64_t n_threads,
                       double factor, void *dW1, int is_double) {
-    enum { SIDE = 8 };                       /* of the squares that are turned, so that both sides stay in the cache */
-    for (int64_t first = 0; first < net->n_hidden; first += SIDE) {
-        int64_t last = first + SIDE < net->n_hidden ? first + SIDE : net->n_hidden;
-        for EACH(f, n_features)
-            for (int64_t h = first; h < last; h++) {
-                double sum = 0;
-                for EACH(t, n_threads) sum += sums[t].dW1[f * net->n_padded + h];
-                if (is_double) ((double *)dW1)[h * n_features + f] = sum * factor;
-                else ((float *)dW1)[h * n_features + f] = (float)(sum * factor);
-            }
+    enum { SIDE = LINE / sizeof(double) };
+    for (int64_t f = 0; f < n_features; f += SIDE)
+        for (int64_t h = 0; h < net->n_hidden; h += SIDE) {
+            int64_t n_f = f + SIDE < n_features ? SIDE : n_features - f;
+            int64_t n_h = h + SIDE < net->n_hidden ? SIDE : net->n_hidden - h;
+            double square[SIDE][SIDE] = {{0}};
+            for EACH(t, n_threads)
+                for EACH(i, n_f)
+                    for EACH(j, SIDE) square[i][j] += sums[t].dW1[(f + i) * net->n_padded + h + j];
+#define TURN(type) \
+    for EACH(j, n_h) \
+        for EACH(i, n_f) ((type *)dW1)[(h + j) * n_features + f + i] = (type)(square[i][j] * factor)
+            if (is_double) TURN(double);
+            else TURN(float);
+#undef TURN
+        }
+}
+
+/* Cost, right predictions and, where out->dW1 is given, gradients of the tiles from, from + step, ... before `to`. */
+void twolayer_evaluate(const struct samples *data, const struct networks *net, const struct sums *out,
+                       int64_t from, int64_t to, int64_t step, void *scratch, int is_double, int level) {
+#if defined(__x86_64__) || defined(ANY_PROCESSOR)
+    if (level == 2) (is_double ? evaluate_f64_avx512 : evaluate_f32_avx512)(data, net, out, from, to, step, scratch);
+    else if (level == 1)
+        (is_double ? evaluate_f64_avx2 : evaluate_f32_avx2)(data, net, out, from, to, step, scratch);
+    else
+#endif
+    (is_double ? evaluate_f64_base : evaluate_f32_base)(data, net, out, from, to, step, scratch);
+}
+
+/* Where a helping thread finds its jobs, each the arguments of `twolayer_evaluate`. */
+struct post {
+    int64_t turn, done, awake;               /* the last job given and the last one done; whether the helper looks */
+    const struct samples *data;
+    const struct networks *net;
+    const struct sums *out;
+    void *scratch;
+    int64_t from, to, step, is_double, level;
+};
+
+static inline void rest_a_moment(void) {
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Gives the job that the post holds to its helper; returns whether the helper must be woken for it. */
+int twolayer_give(struct post *post) {
+    __atomic_add_fetch(&post->turn, 1, __ATOMIC_SEQ_CST);
+    return !__atomic_load_n(&post->awake, __ATOMIC_SEQ_CST);
+}
+
+/* Does jobs as they are given, until none has come for `patience` looks: to sleep and be woken takes longer than the
+   usual pause between two jobs. */
+void twolayer_serve(struct post *post, int64_t patience) {
+    for (int64_t looks = 0;; looks++) {
+        int64_t turn = __atomic_load_n(&post->turn, __ATOMIC_SEQ_CST);
+        if (turn != post->done) {
+            __atomic_store_n(&post->awake, 1, __ATOMIC_SEQ_CST);
+            twolayer_evaluate(post->data, post->net, post->out, post->from, post->to, post->step, post->scratch,
+                              (int)post->is_double, (int)post->level);
+            __atomic_store_n(&post->done, turn, __ATOMIC_SEQ_CST);
+            looks = 0;
+        } else if (looks < patience) rest_a_moment();
+        else if (__atomic_load_n(&post->awake, __ATOMIC_SEQ_CST)) __atomic_store_n(&post->awake, 0, __ATOMIC_SEQ_CST);
+        else return;                         /* a job given before awake was 0 has been seen by this last look */
     }
 }
 
-/* Cost, right predictions and, where out->dW1 is given, gradients of the tiles from .. to - 1. */
-void twolayer_evaluate(const struct samples *data, const struct networks *net, const struct sums *out,
-                       int64_t from, int64_t to, void *scratch, int is_double, int level) {
-#if defined(__x86_64__) || defined(ANY_PROCESSOR)
-    if (level == 2) (is_double ? evaluate_f64_avx512 : evaluate_f32_avx512)(data, net, out, from, to, scratch);
-    else if (level == 1) (is_double ? evaluate_f64_avx2 : evaluate_f32_avx2)(data, net, out, from, to, scratch);
-    else
-#endif
-    (is_double ? evaluate_f64_base : evaluate_f32_base)(data, net, out, from, to, scratch);
+/* Returns whether the last job is done, after at most `patience` looks. */
+int twolayer_wait(const struct post *post, int64_t patience) {
+    for (int64_t looks = 0; looks <= patience; looks++) {
+        if (__atomic_load_n(&post->done, __ATOMIC_SEQ_CST) == post->turn) return 1;
+        rest_a_moment();
+    }
+    return 0;
 }
 
 /* Brings rows of features into tiles. `row` says which sample stands where; `size` is that of one value in bytes.
@@ -263,6 +329,8 @@ PyMODINIT_FUNC PyInit__kernel(void) {
 #undef WIDTH
 #undef TARGET
 #undef HIDDEN_BLOCK
+#undef LINES_BLOCK
+#undef FEATURES_BLOCK
 #undef WIDEN_BYTES
 
 #else
@@ -291,9 +359,9 @@ PyMODINIT_FUNC PyInit__kernel(void) {
 #define LOWEST (-87.f)
 #endif
 #define SHIFTER ((REAL)((BITS)3 << (MANTISSA - 1))) /* so large that adding it rounds to a whole number */
-#define TILE (LINE / (int)sizeof(REAL))      /* samples in a tile */
+#define LENGTH (LINE / (int)sizeof(REAL))    /* numbers in a line */
 #define LANES (WIDTH / (int)sizeof(REAL))    /* numbers in a vector */
-#define SPAN (LINE / WIDTH)                  /* vectors in a tile's row */
+#define SPAN (LINE / WIDTH)                  /* vectors in a line */
 #define vec NAME(vec)
 typedef REAL vec __attribute__((vector_size(WIDTH), aligned(WIDTH), may_alias));
 
@@ -349,32 +417,47 @@ INLINE REAL NAME(log_of_1_plus)(REAL e) {
     return 2 * s * q;
 }
 
-/* Z1 of n_units hidden units: their sums stay in registers while the features pass. */
-INLINE void NAME(forward_units)(const int n_units, int64_t n, const int32_t *feature, const vec *x, const REAL *W1,
-                                const REAL *b1, vec *z) {
-    vec sum[HIDDEN_BLOCK][SPAN];
+/* Z1 of n_units hidden units for n_lines of samples: their sums stay in registers while the n features pass. */
+INLINE void NAME(forward_lines)(const int n_units, const int n_lines, int64_t n, const int32_t *feature, const REAL *x,
+                                const REAL *W1, const REAL *b1, REAL *z, int64_t tile) {
+    vec sum[HIDDEN_BLOCK][LINES_BLOCK * SPAN];
     for (int h = 0; h < n_units; h++)
-        for (int s = 0; s < SPAN; s++) sum[h][s] = b1[h] - (vec){0};
+        for (int s = 0; s < n_lines * SPAN; s++) sum[h][s] = b1[h] - (vec){0};
     for EACH(j, n) {
         const REAL *w = W1 + (int64_t)feature[j] * n_units;
+        const vec *values = (const vec *)(x + j * tile);
         for (int h = 0; h < n_units; h++)
-            for (int s = 0; s < SPAN; s++) sum[h][s] += w[h] * x[j * SPAN + s];
+            for (int s = 0; s < n_lines * SPAN; s++) sum[h][s] += w[h] * values[s];
     }
     for (int h = 0; h < n_units; h++)
-        for (int s = 0; s < SPAN; s++) z[h * SPAN + s] = sum[h][s];
+        for (int s = 0; s < n_lines * SPAN; s++) ((vec *)(z + h * tile))[s] = sum[h][s];
+}
+
+/* The same for all lines of the tile. */
+INLINE void NAME(forward_units)(const int n_units, int64_t n, const int32_t *feature, const REAL *x, const REAL *W1,
+                                const REAL *b1, REAL *z, int64_t tile) {
+    int64_t i = 0;
+#define LINES(c) \
+    for (; i + c * LENGTH <= tile; i += c * LENGTH) \
+        NAME(forward_lines)(n_units, c, n, feature, x + i, W1, b1, z + i, tile)
+    LINES(LINES_BLOCK);
+#if LINES_BLOCK > 1
+    LINES(1);
+#endif
+#undef LINES
 }
 
 /* dW1 += dZ1 X.T for n_vectors of hidden units and n_features of the tile's features: the sums stay in registers while
    the samples pass. Each sum runs over the samples in their order, so that it does not depend on its neighbours. */
 INLINE void NAME(backward_features)(const int n_vectors, const int n_features, const int32_t *feature, const REAL *x,
-                                    const REAL *dZ1, REAL *dW1, int64_t n_padded) {
+                                    const REAL *dZ1, REAL *dW1, int64_t n_padded, int64_t tile) {
     vec sum[8][UNIT_VECTORS];
     for (int f = 0; f < n_features; f++)
         for (int v = 0; v < n_vectors; v++) sum[f][v] = (vec){0};
-    for (int i = 0; i < TILE; i++) {
+    for EACH(i, tile) {
         const vec *d = (const vec *)(dZ1 + i * n_padded);
         for (int f = 0; f < n_features; f++)
-            for (int v = 0; v < n_vectors; v++) sum[f][v] += x[f * TILE + i] * d[v];
+            for (int v = 0; v < n_vectors; v++) sum[f][v] += x[f * tile + i] * d[v];
     }
     for (int f = 0; f < n_features; f++) {
         vec *out = (vec *)(dW1 + feature[f] * n_padded);
@@ -382,21 +465,31 @@ INLINE void NAME(backward_features)(const int n_vectors, const int n_features, c
     }
 }
 
+/* The same for all n features of the tile. Meanwhile the n_next features of the next tile, `stride` bytes each, are
+   fetched into the cache: arithmetic is what takes time here, memory in the forward pass. */
 INLINE void NAME(backward_vectors)(const int n_vectors, int64_t n, const int32_t *feature, const REAL *x,
-                                   const REAL *dZ1, REAL *dW1, int64_t n_padded) {
+                                   const REAL *dZ1, REAL *dW1, int64_t n_padded, int64_t tile, const char *next,
+                                   int64_t n_next, int64_t stride) {
     int64_t j = 0;
 #define FEATURES(c) \
-    for (; j + c <= n; j += c) NAME(backward_features)(n_vectors, c, feature + j, x + j * TILE, dZ1, dW1, n_padded)
-    if (n_vectors == 1) FEATURES(8);
-    FEATURES(4);
-    FEATURES(1);
+    for (; j + c <= n; j += c) { \
+        if (j + c <= n_next) \
+            for (int64_t i = 0; i < c * stride; i += LINE) __builtin_prefetch(next + j * stride + i, 0, 2); \
+        NAME(backward_features)(n_vectors, c, feature + j, x + j * tile, dZ1, dW1, n_padded, tile); \
+    }
+#if FEATURES_BLOCK < 8
+    if (n_vectors == 1)
+#endif
+    FEATURES(8)
+    FEATURES(4)
+    FEATURES(1)
 #undef FEATURES
 }
 
-/* The values of a tile in the type of the computation. */
+/* The values of the features from .. from + n - 1 in the type of the computation. */
 INLINE const REAL *NAME(values)(const struct samples *data, int64_t from, int64_t n, REAL *restrict scratch) {
-    from *= TILE;
-    n *= TILE;
+    from *= data->tile;
+    n *= data->tile;
     if (data->storage == BYTES) {
         const uint8_t *x = (const uint8_t *)data->x + from;
 #if defined(WIDEN_BYTES) && !DOUBLE
@@ -414,80 +507,85 @@ INLINE const REAL *NAME(values)(const struct samples *data, int64_t from, int64_
     return (const REAL *)data->x + from;
 }
 
-/* Cost and right predictions of network k from its hidden activations a; dZ2 becomes the slope at its outputs. */
-INLINE void NAME(output_layer)(const struct samples *data, const struct networks *net, int64_t k, int64_t tile,
-                               const vec *a, vec *dZ2, REAL *restrict cost, const struct sums *out) {
-    const int64_t n_y = net->n_y;
+/* Cost and right predictions of network k for a line of samples from its hidden activations a; dZ2 becomes the slope at
+   its outputs. */
+INLINE void NAME(output_layer)(const struct samples *data, const struct networks *net, int64_t k, const REAL *a,
+                               const REAL *targets, const REAL *weights, const int32_t *label, REAL *dZ2,
+                               REAL *restrict cost, const struct sums *out) {
+    const int64_t n_y = net->n_y, tile = data->tile;
     const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * n_y;
-    const vec *weight = (const vec *)data->weight + tile * SPAN, *y = (const vec *)data->y + tile * n_y * SPAN;
-    const int32_t *label = data->label + tile * TILE;
-    REAL a2[TILE], z2[TILE], losses[TILE], largest[TILE] = {0};
-    int32_t predicted[TILE] = {0}, right = 0;
+    const vec *weight = (const vec *)weights;
+    REAL a2[LENGTH], z2[LENGTH], losses[LENGTH], largest[LENGTH] = {0};
+    int32_t predicted[LENGTH] = {0}, right = 0;
     for EACH(o, n_y) {
+        const vec *y = (const vec *)(targets + o * tile);
         vec z[SPAN], d[SPAN];
         for EACH(s, SPAN) z[s] = b2[o] - (vec){0};
         for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++)
-            for EACH(s, SPAN) z[s] += W2[o * net->n_hidden + h] * a[h * SPAN + s];
+            for EACH(s, SPAN) z[s] += W2[o * net->n_hidden + h] * ((const vec *)(a + h * tile))[s];
         memcpy(z2, z, sizeof z);
         memcpy(a2, z, sizeof z);
-        NAME(activate)(SIGMOID, TILE, a2);
+        NAME(activate)(SIGMOID, LENGTH, a2);
         memcpy(z, a2, sizeof z);
-        for EACH(s, SPAN) d[s] = (z[s] - y[o * SPAN + s]) * weight[s];
+        for EACH(s, SPAN) d[s] = (z[s] - y[s]) * weight[s];
         if (net->loss == SQUARE) {
             for EACH(s, SPAN) {
-                ((vec *)cost)[s] += d[s] * (z[s] - y[o * SPAN + s]) / 2;
+                ((vec *)cost)[s] += d[s] * (z[s] - y[s]) / 2;
                 d[s] *= z[s] * (1 - z[s]);
             }
         } else {
-            const REAL *target = (const REAL *)(y + o * SPAN), *w = (const REAL *)weight;
-            for EACH(i, TILE)
+            const REAL *target = (const REAL *)y;
+            for EACH(i, LENGTH)
                 losses[i] = (z2[i] < 0 ? 0 : z2[i]) - z2[i] * target[i] + NAME(log_of_1_plus)(NAME(exp_minus_abs)(z2[i]));
-            for EACH(i, TILE) cost[i] += losses[i] * w[i];
+            for EACH(i, LENGTH) cost[i] += losses[i] * weights[i];
         }
-        for EACH(s, SPAN) dZ2[o * SPAN + s] = d[s];
-        if (n_y == 1) for EACH(i, TILE) predicted[i] = a2[i] > (REAL)0.5;
-        else for EACH(i, TILE) {
+        for EACH(s, SPAN) ((vec *)(dZ2 + o * LENGTH))[s] = d[s];
+        if (n_y == 1) for EACH(i, LENGTH) predicted[i] = a2[i] > (REAL)0.5;
+        else for EACH(i, LENGTH) {
             int32_t better = o == 0 || a2[i] > largest[i];
             predicted[i] = better ? (int32_t)o : predicted[i];
             largest[i] = better ? a2[i] : largest[i];
         }
     }
-    for EACH(i, TILE) right += label[i] == predicted[i];
+    for EACH(i, LENGTH) right += label[i] == predicted[i];
     out->correct[k] += right;
 }
 
-/* From the slope at the outputs of network k to that at its hidden units: sums for dW2 and db1 on the way, and dZ1 with
-   the units side by side for each sample. */
-INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, const vec *a, const vec *dZ2, vec *dW2, vec *db1,
-                               REAL *restrict dZ1) {
+/* From the slope at the outputs of network k to that at its hidden units, for a line of samples: sums for dW2 and db1 on
+   the way, and dZ1 with the units side by side for each sample. */
+INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, int64_t tile, const REAL *a, const vec *dZ2,
+                               vec *dW2, vec *db1, REAL *restrict dZ1) {
     const REAL *W2 = (const REAL *)net->W2;
     for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++) {
+        const vec *activation = (const vec *)(a + h * tile);
         vec slope[SPAN];
-        REAL column[TILE];
+        REAL column[LENGTH];
         for EACH(s, SPAN) slope[s] = (vec){0};
         for EACH(o, net->n_y)
             for EACH(s, SPAN) {
                 slope[s] += W2[o * net->n_hidden + h] * dZ2[o * SPAN + s];
-                dW2[(o * net->n_hidden + h) * SPAN + s] += dZ2[o * SPAN + s] * a[h * SPAN + s];
+                dW2[(o * net->n_hidden + h) * SPAN + s] += dZ2[o * SPAN + s] * activation[s];
             }
         memcpy(column, slope, sizeof slope);
-        NAME(through_activation)(net->activation, TILE, (const REAL *)(a + h * SPAN), column);
+        NAME(through_activation)(net->activation, LENGTH, (const REAL *)activation, column);
         memcpy(slope, column, sizeof slope);
         for EACH(s, SPAN) db1[h * SPAN + s] += slope[s];
-        for EACH(i, TILE) dZ1[i * net->n_padded + h] = column[i];
+        for EACH(i, LENGTH) dZ1[i * net->n_padded + h] = column[i];
     }
 }
 
-/* Cost, right predictions and, where dW1 is wanted, gradients of the tiles from .. to - 1. */
+/* Cost, right predictions and, where dW1 is wanted, gradients of the tiles from, from + step, ... before `to`. */
 static TARGET void NAME(evaluate)(const struct samples *data, const struct networks *net, const struct sums *out,
-                                  int64_t from, int64_t to, void *scratch) {
+                                  int64_t from, int64_t to, int64_t step, void *scratch) {
     const int64_t n_h = net->n_hidden, n_p = net->n_padded, n_y = net->n_y, size = data->n_features * n_p;
-    const int64_t n_outputs = net->n_networks * n_y, wanted = out->dW1 ? 1 : 0;
-    REAL *a = (REAL *)scratch, *dZ2 = a + n_h * TILE, *dZ1 = dZ2 + n_y * TILE, *sums = dZ1 + n_p * TILE;
-    REAL *cost = sums, *db2 = cost + net->n_networks * TILE, *dW2 = db2 + n_outputs * TILE;
-    REAL *db1 = dW2 + n_y * n_h * TILE, *dW1 = db1 + n_h * TILE, *converted = wanted ? dW1 + size : db2;
+    const int64_t n_outputs = net->n_networks * n_y, wanted = out->dW1 ? 1 : 0, tile = data->tile;
+    REAL *a = (REAL *)scratch, *dZ2 = a + n_h * tile, *dZ1 = dZ2 + n_y * tile, *sums = dZ1 + n_p * tile;
+    REAL *cost = sums, *db2 = cost + net->n_networks * LENGTH, *dW2 = db2 + n_outputs * LENGTH;
+    REAL *db1 = dW2 + n_y * n_h * LENGTH, *dW1 = db1 + n_h * LENGTH, *converted = wanted ? dW1 + size : db2;
     const int64_t n_vectors = (n_h + LANES - 1) / LANES, n_blocks = (n_h + HIDDEN_BLOCK - 1) / HIDDEN_BLOCK;
     const int64_t n_parts = (n_vectors + UNIT_VECTORS - 1) / UNIT_VECTORS;
+    const int64_t flush = tile < FLUSH ? FLUSH / tile : 1;
+    const int64_t stride = tile * (data->storage == BYTES ? 1 : data->storage == FLOATS ? 4 : 8);
     memset(dZ1, 0, (char *)converted - (char *)dZ1);
     memset(out->cost, 0, net->n_networks * sizeof(double));
     memset(out->correct, 0, net->n_networks * sizeof(double));
@@ -497,16 +595,15 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
         memset(out->db1, 0, n_h * sizeof(double));
         memset(out->dW1, 0, size * sizeof(double));
     }
-    for (int64_t tile = from; tile < to; tile++) {
-        const int64_t first = data->first[tile], n = data->first[tile + 1] - first;
+    for (int64_t t = from, n_done = 1; t < to; t += step, n_done++) {
+        const int64_t first = data->first[t], n = data->first[t + 1] - first;
         const int32_t *feature = data->feature + first;
         const REAL *x = NAME(values)(data, first, n, converted);
         for EACH(b, n_blocks) {
             const int64_t h = b * n_h / n_blocks;
             const REAL *W1 = (const REAL *)net->W1 + h * data->n_features, *b1 = (const REAL *)net->b1 + h;
-            vec *z = (vec *)(a + h * TILE);
             switch ((b + 1) * n_h / n_blocks - h) {
-#define UNITS(c) case c: NAME(forward_units)(c, n, feature, (const vec *)x, W1, b1, z); break;
+#define UNITS(c) case c: NAME(forward_units)(c, n, feature, x, W1, b1, a + h * tile, tile); break;
                 UNITS(1) UNITS(2)
 #if HIDDEN_BLOCK > 2
                 UNITS(3) UNITS(4) UNITS(5) UNITS(6)
@@ -517,27 +614,36 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
 #undef UNITS
             }
         }
-        NAME(activate)(net->activation, n_h * TILE, a);
-        for EACH(k, net->n_networks) {
-            NAME(output_layer)(data, net, k, tile, (const vec *)a, (vec *)dZ2, cost + k * TILE, out);
-            if (!wanted) continue;
-            NAME(hidden_layer)(net, k, (const vec *)a, (const vec *)dZ2, (vec *)dW2, (vec *)db1, dZ1);
-            for EACH(i, n_y * TILE) db2[k * n_y * TILE + i] += dZ2[i];
+        NAME(activate)(net->activation, n_h * tile, a);
+        for (int64_t i = 0; i < tile; i += LENGTH) {
+            const REAL *y = (const REAL *)data->y + t * n_y * tile + i, *weight = (const REAL *)data->weight + t * tile + i;
+            for EACH(k, net->n_networks) {
+                NAME(output_layer)(data, net, k, a + i, y, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
+                if (!wanted) continue;
+                NAME(hidden_layer)(net, k, tile, a + i, (const vec *)dZ2, (vec *)dW2, (vec *)db1, dZ1 + i * n_p);
+                for EACH(s, n_y * LENGTH) db2[k * n_y * LENGTH + s] += dZ2[s];
+            }
         }
         if (wanted) for EACH(part, n_parts) {
             const int64_t v = part * n_vectors / n_parts, at = v * LANES;
+            const int64_t after = t + step, n_next = part == 0 && after < to ? data->first[after + 1] - data->first[after] : 0;
+            const char *next = (const char *)data->x + (n_next ? data->first[after] * stride : 0);
             switch ((part + 1) * n_vectors / n_parts - v) {
-#define VECTORS(c) case c: NAME(backward_vectors)(c, n, feature, x, dZ1 + at, dW1 + at, n_p); break;
+#define BACKWARD(c, tile) \
+    NAME(backward_vectors)(c, n, feature, x, dZ1 + at, dW1 + at, n_p, tile, next, n_next, stride)
+#define VECTORS(c) /* the usual tiles are constants: the compiler then has registers enough for all addresses */ \
+    case c: if (tile == 16) BACKWARD(c, 16); else if (tile == 32) BACKWARD(c, 32); else BACKWARD(c, tile); break;
                 VECTORS(1) VECTORS(2)
 #undef VECTORS
+#undef BACKWARD
             }
         }
-        if ((tile - from) % FLUSH == FLUSH - 1 || tile == to - 1) {
-            for EACH(i, net->n_networks * TILE) out->cost[i / TILE] += (double)cost[i];
+        if (n_done % flush == 0 || t + step >= to) {
+            for EACH(i, net->n_networks * LENGTH) out->cost[i / LENGTH] += (double)cost[i];
             if (wanted) {
-                for EACH(i, n_outputs * TILE) out->db2[i / TILE] += (double)db2[i];
-                for EACH(i, n_y * n_h * TILE) out->dW2[i / TILE] += (double)dW2[i];
-                for EACH(i, n_h * TILE) out->db1[i / TILE] += (double)db1[i];
+                for EACH(i, n_outputs * LENGTH) out->db2[i / LENGTH] += (double)db2[i];
+                for EACH(i, n_y * n_h * LENGTH) out->dW2[i / LENGTH] += (double)dW2[i];
+                for EACH(i, n_h * LENGTH) out->db1[i / LENGTH] += (double)db1[i];
                 for EACH(i, size) out->dW1[i] += (double)dW1[i];
             }
             memset(sums, 0, (char *)converted - (char *)sums);
@@ -556,7 +662,7 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
 #undef TERMS
 #undef LOG_TERMS
 #undef SHIFTER
-#undef TILE
+#undef LENGTH
 #undef LANES
 #undef SPAN
 #undef vec

@@ -37,7 +37,7 @@ class Rows(_Structure):
 class Samples(_Structure):
     """`struct samples`: samples in tiles."""
 
-    _fields_ = _layout("n_features storage", "first feature x y weight label")
+    _fields_ = _layout("n_features storage tile", "first feature x y weight label")
 
 
 class Networks(_Structure):
@@ -50,6 +50,15 @@ class Sums(_Structure):
     """`struct sums`: what the tiles of one thread add up to."""
 
     _fields_ = _layout("", "dW1 db1 dW2 db2 cost correct")
+
+
+class Post(_Structure):
+    """`struct post`: where a helping thread finds its jobs."""
+
+    _fields_ = [
+        *_layout("turn done awake", "data net out scratch"),
+        *_layout("from_tile to_tile step is_double level", ""),
+    ]
 
 
 class Kernel:
@@ -66,7 +75,7 @@ class Kernel:
         self.n_levels: int = library.twolayer_levels()
         self.scratch = library.twolayer_scratch
         self.scratch.restype = c_int64
-        self.scratch.argtypes = [POINTER(Networks), c_int64, c_int64, c_int]
+        self.scratch.argtypes = [POINTER(Networks), c_int64, c_int64, c_int64, c_int]
         self.arrange = library.twolayer_arrange
         self.arrange.restype = None
         self.arrange.argtypes = [POINTER(Networks), c_int64, c_void_p, c_double, c_void_p, c_int, c_int]
@@ -74,8 +83,15 @@ class Kernel:
         self.evaluate.restype = None
         self.evaluate.argtypes = [
             *(POINTER(structure) for structure in (Samples, Networks, Sums)),
-            *(c_int64, c_int64, c_void_p, c_int, c_int),
+            *(c_int64, c_int64, c_int64, c_void_p, c_int, c_int),
         ]
+        self.give = library.twolayer_give
+        self.give.argtypes = [POINTER(Post)]
+        self.serve = library.twolayer_serve
+        self.serve.restype = None
+        self.serve.argtypes = [POINTER(Post), c_int64]
+        self.wait = library.twolayer_wait
+        self.wait.argtypes = [POINTER(Post), c_int64]
         self.collect = library.twolayer_collect
         self.collect.restype = None
         self.collect.argtypes = [POINTER(Networks), c_int64, POINTER(Sums), c_int64, c_double, c_void_p, c_int]

@@ -1,22 +1,20 @@
 """One fused pass over tiles of samples, in C and on all processors.
 
-A tile holds as many samples side by side as fill a cache line (16 in float32, 8 in float64), and only the features that
-are not zero in all of them. Alike samples share a tile, so few features are left. Each tile goes forward and backward
-while it is in the cache. The inner loops are in kernel.c; nothing here is slower for being Python.
+A tile holds 16 samples side by side, and only the features that are not zero in all of them. Alike samples share a
+tile, so few features are left. Each tile goes forward and backward while it is in the cache. The inner loops are in
+kernel.c; nothing here is slower for being Python.
 """
 
-import functools
 import math
-import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from twolayer.engines.helpers import Helper, release_helpers, take_helpers
 from twolayer.engines.kernel import (
     ACTIVATIONS,
     LEVELS,
@@ -34,12 +32,13 @@ from twolayer.engines.objective import Evaluation, Measure, Task
 from twolayer.equations import Arrays
 from twolayer.errors import DataError, SettingError
 
+_TILE, _TILE_BYTES = 16, 128  # samples at least, and bytes where there are few zeros to leave out
 _BLOCK_BYTES = 2**24  # of features converted at once
 _SORT_ZEROS = 0.3  # share of zeros from which it pays to bring alike samples together
 _SORT_FEATURES = 200  # features looked at for that
-_SORT_SAMPLES = 128  # samples that tell in which directions the samples differ
+_SORT_SAMPLES = 100  # samples that tell in which directions the samples differ
 _SORT_DIRECTIONS = 8
-_TILE_FEATURES = 40  # the work of a tile beyond its features, in features
+_SORT_PRODUCT = 2**17  # multiplications in a product: for more BLAS has threads, which wait where ours are to run
 _THREAD_VALUES = 100_000  # in tiles, that make a thread worth its start
 
 _Numbers = np.ndarray[Any, Any]
@@ -59,11 +58,14 @@ class Tiles:
         Why this engine was chosen.
     level : str, optional
         One of `LEVELS`; the highest that the processor has when not given.
+    tile : int
+        Samples in a tile: as many as fill a cache line of 64 bytes in the type of the computation, or a multiple of
+        that; chosen when not given.
 
     Raises
     ------
     SettingError
-        If the kernel was not built, or has no such type or level.
+        If the kernel was not built, or has no such type, level or tiles.
     DataError
         If features are out of the type's range.
     """
@@ -80,6 +82,7 @@ class Tiles:
         n_threads: int = 1,
         reason: str = "as asked for",
         level: str | None = None,
+        tile: int | None = None,
     ) -> None:
         kernel = load_kernel()
         if kernel is None:
@@ -92,22 +95,34 @@ class Tiles:
         self._dtype = np.dtype(dtype or Y.dtype)
         if self._dtype not in (np.float32, np.float64):
             raise SettingError(f"The tiled engine computes in float32 or float64, not {self._dtype}: choose one.")
+        line = LINE // self._dtype.itemsize
+        if tile is not None and (tile < 1 or tile % line):
+            raise SettingError(f"In {self._dtype} tiles hold {line} samples or a multiple of that; got {tile}.")
         self._source, self._scale, self._max_threads = _Source(X, self._dtype), scale, n_threads
+        few_zeros = self._source.share_of_zeros < _SORT_ZEROS
+        self._tile = tile or (max(_TILE, _TILE_BYTES // self._dtype.itemsize) if few_zeros else _TILE)
         self._Y = np.asarray(Y, self._dtype)
         self._label = (self._Y[0] > 0.5 if len(Y) == 1 else self._Y.argmax(axis=0)).astype(np.int32)
         weight = np.ones(Y.shape[1]) if sample_weight is None else sample_weight / sample_weight.mean()
         self._weight = weight.astype(self._dtype)
-        self._load(self._source.alike_order(self._tile_samples))
+        n_samples = self._source.n_samples
+        sort = not few_zeros and n_samples >= 4 * self._tile
+        self._load(self._source.alike_order(self._tile) if sort else np.arange(n_samples))
         self._check_range()
         threads = f"{self._n_threads} thread{'s' * (self._n_threads > 1)}"
         self.engine = f"tiled: the C kernel ({LEVELS[self._level]}) on {threads}, {reason}"
 
     def measure(self, parameters: Arrays) -> Measure:
         """Return the cost and the number of right predictions: one forward pass."""
+        return self.measure_many([parameters])[0]
+
+    def measure_many(self, networks: Sequence[Arrays]) -> list[Measure]:
+        """Measure several networks side by side, as one with a wide hidden layer."""
         with self._crew.lock:
-            work, scale = self._run([parameters], gradients=False)
+            work, scale = self._run(networks, gradients=False)
             totals = work.totals()
-        return self.task.finish(Measure(totals["cost"].item() * scale, int(totals["correct"].item())), parameters)
+            figures = zip((totals["cost"] * scale).tolist(), totals["correct"].tolist(), networks, strict=True)
+        return [self.task.finish(Measure(cost, int(correct)), network) for cost, correct, network in figures]
 
     def evaluate(self, parameters: Arrays) -> Evaluation:
         """Return the cost, the number of right predictions and the gradients."""
@@ -119,12 +134,12 @@ class Tiles:
         with self._crew.lock:
             work, scale = self._run(networks, gradients=True)
             totals, dW1 = work.totals(), work.collect(scale / self._scale)
-        cost, correct = totals["cost"] * scale, totals["correct"]
-        db1, dW2, db2 = ((totals[name] * scale).astype(self._dtype) for name in ("db1", "dW2", "db2"))
+            cost, correct = (totals["cost"] * scale).tolist(), totals["correct"].tolist()
+            db1, dW2, db2 = ((totals[name] * scale).astype(self._dtype) for name in ("db1", "dW2", "db2"))
         for k, network in enumerate(networks):
             units = slice(unit, unit + len(network["W1"]))
             grads = {"dW1": dW1[units], "db1": db1[units, None], "dW2": dW2[:, units], "db2": db2[k].reshape(n_y, 1)}
-            evaluation = Evaluation(cost[k].item(), int(correct[k]), grads)
+            evaluation = Evaluation(cost[k], int(correct[k]), grads)
             evaluations.append(self.task.finish(evaluation, network))
             unit = units.stop
         return evaluations
@@ -135,15 +150,11 @@ class Tiles:
         batch._load(np.asarray(index, np.int64))  # noqa: SLF001 - its own kind
         return batch
 
-    @property
-    def _tile_samples(self) -> int:
-        return LINE // self._dtype.itemsize
-
     def _load(self, order: _Numbers) -> None:
         """Bring samples, targets and weights into tiles, in this order."""
-        tile, m = self._tile_samples, len(order)
+        tile, m = self._tile, len(order)
         first, feature, x = self._source.pack(self._kernel, order, tile)
-        n_tiles = len(first) - 1
+        n_tiles = self._n_tiles = len(first) - 1
 
         def in_tiles(values: _Numbers, filler: int) -> _Numbers:
             filled = _aligned(n_tiles * tile * len(values), values.dtype).reshape(n_tiles, len(values), tile)
@@ -158,6 +169,7 @@ class Tiles:
         self._samples = Samples.of(
             n_features=self._source.n_features,
             storage=STORAGES[x.dtype.name],
+            tile=tile,
             first=first,
             feature=feature,
             x=x,
@@ -166,8 +178,6 @@ class Tiles:
             label=in_tiles(self._label[None], -1),
         )
         self._n_threads = max(1, min(self._max_threads, n_tiles, len(x) // _THREAD_VALUES))
-        work = first + _TILE_FEATURES * np.arange(n_tiles + 1)
-        self._bounds = np.searchsorted(work, np.linspace(0, work[-1], self._n_threads + 1)).tolist()
 
     def _check_range(self) -> None:
         x = self._samples.members["x"]
@@ -183,37 +193,27 @@ class Tiles:
     def _run(self, networks: Sequence[Arrays], *, gradients: bool) -> tuple["_Work", float]:
         """Let all threads add up their tiles; return their sums, and what makes a mean of them."""
         crew, n_threads = self._crew, self._n_threads
-        if crew.running:  # left by an interruption
-            wait(crew.running)
+        crew.finish()  # what an interruption left
         sizes = tuple(len(network["W1"]) for network in networks)
         key = (sizes, n_threads)
         work = crew.work.get(key)
         if work is None or work.most_features < self._most_features:
             crew.work.clear()
             needed = min(self._source.n_features, 2 * self._most_features)  # the next mini-batch may need more
-            shape = self._source.n_features, len(self._Y)
+            shape = self._source.n_features, len(self._Y), self._tile
             work = _Work(self._kernel, self._dtype, self._level, self.task, shape, sizes, n_threads, needed)
             crew.work[key] = work
         work.take(networks, 1 / self._scale)
         sums = work.sums if gradients else work.costs
 
-        def add_up(thread: int) -> None:
-            self._kernel.evaluate(
-                self._samples,
-                work.networks,
-                sums[thread],
-                self._bounds[thread],
-                self._bounds[thread + 1],
-                work.scratch[thread].ctypes.data,
-                self._dtype.itemsize == 8,
-                self._level,
-            )
-
-        crew.running = [_pool().submit(add_up, thread) for thread in range(1, n_threads)]
-        add_up(0)
-        for other in crew.running:
-            other.result()
-        crew.running = []
+        numbers = {"to_tile": self._n_tiles, "step": n_threads, "level": self._level}  # each takes every so many tiles
+        numbers["is_double"] = int(self._dtype.itemsize == 8)
+        crew.helpers = take_helpers(self._kernel, n_threads - 1)
+        for thread, helper in enumerate(crew.helpers, 1):
+            helper.give(self._samples, work.networks, sums[thread], work.scratch[thread], from_tile=thread, **numbers)
+        own = 0, self._n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
+        self._kernel.evaluate(self._samples, work.networks, sums[0], *own)
+        crew.finish()
         return work, 1 / self._total_weight
 
 
@@ -222,8 +222,15 @@ class _Crew:
     """What an objective and its mini-batches share: one lock, the threads at work, and the memory they work in."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
-    running: list[Future[None]] = field(default_factory=list)
+    helpers: list[Helper] = field(default_factory=list)
     work: dict[Any, "_Work"] = field(default_factory=dict)
+
+    def finish(self) -> None:
+        """Wait for the helpers, and let others use them."""
+        for helper in self.helpers:
+            helper.wait()
+        helpers, self.helpers = self.helpers, []
+        release_helpers(helpers)
 
 
 class _Work:
@@ -236,8 +243,8 @@ class _Work:
     level : int
         Of the processor.
     task : Task
-    shape : (int, int)
-        Numbers of features and outputs.
+    shape : (int, int, int)
+        Numbers of features, outputs and samples in a tile.
     sizes : tuple of int
         Number of hidden units of each network.
     n_threads : int
@@ -251,15 +258,15 @@ class _Work:
         dtype: np.dtype[Any],
         level: int,
         task: Task,
-        shape: tuple[int, int],
+        shape: tuple[int, int, int],
         sizes: tuple[int, ...],
         n_threads: int,
         most_features: int,
     ) -> None:
         self.kernel, self.dtype, self.level, self.most_features = kernel, dtype, level, most_features
-        (self.n_x, n_y), K, n_h = shape, len(sizes), sum(sizes)
-        tile = LINE // dtype.itemsize
-        n_padded = -(-n_h // tile) * tile
+        (self.n_x, n_y, tile), K, n_h = shape, len(sizes), sum(sizes)
+        line = LINE // dtype.itemsize
+        n_padded = -(-n_h // line) * line
         self.n_h = n_h
         self.b1, self.W2, self.b2 = (np.empty(shape, self.dtype) for shape in (n_h, (n_y, n_h), (K, n_y)))
         self.networks = Networks.of(
@@ -278,12 +285,13 @@ class _Work:
         shapes = {"cost": (K,), "correct": (K,), "db1": (n_h,), "dW2": (n_y, n_h), "db2": (K, n_y)}
         self.dW1 = np.zeros((n_threads, self.n_x, n_padded))
         self.small = np.zeros((n_threads, sum(map(math.prod, shapes.values()))))
-        self.shapes = shapes
+        self.shapes, self.total = shapes, np.empty(self.small.shape[1])
+        self.parts = self._parts(self.total)
         each = [{**self._parts(small), "dW1": dW1} for small, dW1 in zip(self.small, self.dW1, strict=True)]
         self.sums = (Sums * n_threads)(*(Sums.of(**own) for own in each))
         forward_only = dict.fromkeys(("dW1", "db1", "dW2", "db2"))
         self.costs = [Sums.of(**{**own, **forward_only}) for own in each]
-        size = self.kernel.scratch(self.networks, self.n_x, self.most_features, self.dtype.itemsize == 8)
+        size = self.kernel.scratch(self.networks, self.n_x, self.most_features, tile, self.dtype.itemsize == 8)
         self.scratch = [_aligned(size, self.dtype) for _ in range(n_threads)]
 
     def take(self, networks: Sequence[Arrays], factor: float) -> None:
@@ -307,7 +315,8 @@ class _Work:
 
     def totals(self) -> dict[str, _Numbers]:
         """Return the sums over the threads, but for dW1."""
-        return self._parts(self.small.sum(axis=0))
+        self.small.sum(axis=0, out=self.total)
+        return self.parts
 
     def collect(self, factor: float) -> _Numbers:
         """Return dW1 (n_h, n_x), the sum over the threads times a factor."""
@@ -342,6 +351,9 @@ class _Source:
         elif X.dtype == np.bool_:
             self.rows = X.T.view(np.uint8)
         self.whole = self.sparse or (self.rows.dtype == self.storage and self.rows.flags.c_contiguous)
+        self._stride = max(1, self.n_features // _SORT_FEATURES)
+        self._some = self._not_zero(slice(None, None, max(1, self.n_samples // _SORT_SAMPLES)))
+        self.share_of_zeros = 1 - float(self._some.mean())
 
     def pack(self, kernel: Kernel, order: _Numbers, tile: int) -> tuple[_Numbers, _Numbers, _Numbers]:
         """Return samples in tiles: where the features of each tile begin, which they are, and their values."""
@@ -361,22 +373,18 @@ class _Source:
         return first, feature, x
 
     def alike_order(self, tile: int) -> _Numbers:
-        """Return an order in which samples with the same features near zero stand together, where that pays.
+        """Return an order in which samples with the same features near zero stand together.
 
         The samples are halved again and again, each part along that of a few directions in which it spreads most; the
         directions are the leading principal ones of what is zero and what is not, in some of the samples and features.
         """
-        m, stride = self.n_samples, max(1, self.n_features // _SORT_FEATURES)
-        some = self._not_zero(slice(None, None, max(1, m // _SORT_SAMPLES)), 1)
-        if m < 4 * tile or 1 - some.mean() < _SORT_ZEROS:
-            return np.arange(m)
-        random = np.random.default_rng(0)
-        some = some[:, ::stride] - some[:, ::stride].mean(axis=0)
+        m, random, some = self.n_samples, np.random.default_rng(0), self._some - self._some.mean(axis=0)
         directions = random.standard_normal((some.shape[1], _SORT_DIRECTIONS)).astype(np.float32)
         for _ in range(2):  # power iterations
             directions = np.linalg.qr(some.T @ (some @ directions))[0]
-        blocks = [slice(start, start + 2**13) for start in range(0, m, 2**13)]
-        spread = np.concatenate([self._not_zero(block, stride) @ directions for block in blocks])
+        size = max(1, _SORT_PRODUCT // directions.size)
+        blocks = [slice(start, start + size) for start in range(0, m, size)]
+        spread = np.concatenate([self._not_zero(block) @ directions for block in blocks])
         n_halvings = int(np.log2(m / tile))
         size = -(-m // 2**n_halvings) << n_halvings
         order = np.concatenate([np.arange(m), random.integers(0, m, size - m)])  # as many as can be halved
@@ -392,11 +400,11 @@ class _Source:
         result: _Numbers = place[place < m]
         return result
 
-    def _not_zero(self, rows: slice, stride: int) -> _Numbers:
+    def _not_zero(self, rows: slice) -> _Numbers:
         """Return 1 where some features of some rows are not zero, else 0."""
-        block = self.rows[rows]
+        block = self.rows[rows][:, :: self._stride]
         dense = block.toarray() if self.sparse else block
-        not_zero: _Numbers = (dense[:, ::stride] != 0).astype(np.float32)
+        not_zero: _Numbers = (dense != 0).astype(np.float32)
         return not_zero
 
     def _pack(
@@ -432,16 +440,6 @@ class _Source:
         addresses = [None if array is None else array.ctypes.data for array in (first, feature, x, mark, place)]
         kernel.pack(rows, *addresses)
         return first
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    """Return the threads that all objectives share."""
-    return ThreadPoolExecutor(max(32, os.cpu_count() or 1), "twolayer")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
 
 
 def _aligned(n: int, dtype: np.dtype[Any]) -> _Numbers:

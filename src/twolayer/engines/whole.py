@@ -58,6 +58,10 @@ class WholeBatch:
             _, cache = forward_propagation(self.X, parameters, self.task.activation)
         return self.task.finish(self._measure(cache), parameters)
 
+    def measure_many(self, networks: Sequence[Arrays]) -> list[Measure]:
+        """Measure several networks, one after the other."""
+        return [self.measure(network) for network in networks]
+
     def evaluate(self, parameters: Arrays) -> Evaluation:
         """Return the cost, the number of right predictions and the gradients."""
         with range_overrun():

@@ -1,0 +1,78 @@
+"""Threads that help with a pass over the tiles.
+
+A helper that has done a job looks out for the next one for a moment before it sleeps: between two iterations of a
+training less time passes than it takes to wake a thread.
+"""
+
+import ctypes
+import os
+import threading
+import time
+from collections import defaultdict
+from queue import SimpleQueue
+from typing import Any
+
+from twolayer.engines.kernel import Kernel, Networks, Post, Samples, Sums
+
+_PATIENCE = 4_000  # looks: some 0.1 ms
+_NAP = 5e-5  # s
+
+
+class Helper:
+    """A thread that does one job after the other.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel, self._post, self._bell = kernel, Post(), SimpleQueue[None]()
+        self._job: Any = None
+        threading.Thread(target=self._serve, name="twolayer", daemon=True).start()
+
+    def give(self, samples: Samples, networks: Networks, sums: Sums, scratch: Any, **numbers: int) -> None:
+        """Give a job, the arguments of `Kernel.evaluate` by the names that they have in `Post`; do not wait for it."""
+        self._job = samples, networks, sums, scratch  # kept alive
+        post = self._post
+        post.data, post.net, post.out = (ctypes.addressof(part) for part in (samples, networks, sums))
+        post.scratch = scratch.ctypes.data
+        for name, number in numbers.items():
+            setattr(post, name, number)
+        if self.kernel.give(post):
+            self._bell.put(None)
+
+    def wait(self) -> None:
+        """Wait until the job is done."""
+        while not self.kernel.wait(self._post, _PATIENCE):
+            time.sleep(_NAP)
+        self._job = None
+
+    def _serve(self) -> None:
+        while True:
+            self._bell.get()
+            self.kernel.serve(self._post, _PATIENCE)
+
+
+_idle: defaultdict[Kernel, list[Helper]] = defaultdict(list)
+
+
+def take_helpers(kernel: Kernel, n_helpers: int) -> list[Helper]:
+    """Return helpers that nobody else uses, to be given back by `release_helpers`."""
+    helpers = []
+    for _ in range(n_helpers):
+        try:
+            helpers.append(_idle[kernel].pop())
+        except IndexError:
+            helpers.append(Helper(kernel))
+    return helpers
+
+
+def release_helpers(helpers: list[Helper]) -> None:
+    """Let others use helpers whose jobs are done."""
+    for helper in reversed(helpers):
+        _idle[helper.kernel].append(helper)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # a child has none of its parent's threads
