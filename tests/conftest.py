@@ -11,7 +11,10 @@ import pytest
 from twolayer.data.idx import IDX_TYPES
 from twolayer.model import Model, fit_model
 
-hypothesis.settings.register_profile("steady", deadline=None)  # a shared machine may pause anywhere
+# A shared machine may pause anywhere. A change is judged by the same examples each time; `--hypothesis-profile
+# explore` looks for new ones.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("steady")
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from twolayer.engines.kernel import LEVELS, load_kernel
 from twolayer.engines.objective import Task, make_objective
 from twolayer.engines.tiled import Tiles
 from twolayer.engines.whole import WholeBatch
+from twolayer.equations import forward_propagation
 from twolayer.errors import DataError, SettingError
 
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
@@ -61,35 +63,47 @@ def jobs(draw):
     return X, Y.astype(dtype), task, networks, settings
 
 
-def assert_same(expected, got, tolerance):
-    """Compare the cost, and each gradient relative to its largest entry."""
-    assert got.cost == pytest.approx(expected.cost, rel=tolerance, abs=tolerance * 1e-3)
+def assert_same(objective, parameters, got, tolerance):
+    """Compare with an objective: the cost, and each gradient relative to its largest entry.
+
+    Of a saturated unit's slope, 1 - A1^2 say, rounding may be all that is left. A hundredth of the gradient that
+    the unit would have with slope and error at 1 is therefore looked at, however little comes through.
+    """
+    expected = objective.evaluate(parameters)
+    reach = largest_gradients(objective, parameters)
+    assert got.cost == pytest.approx(expected.cost, rel=tolerance, abs=tolerance / 100)
     for name, grad in expected.grads.items():
-        np.testing.assert_allclose(got.grads[name], grad, rtol=0, atol=tolerance * (np.abs(grad).max() + 1e-3))
+        allowed = tolerance * (np.abs(grad).max() + reach[name] / 100)
+        np.testing.assert_allclose(got.grads[name], grad, rtol=0, atol=allowed)
         assert (got.grads[name].dtype, got.grads[name].shape) == (grad.dtype, grad.shape)
+
+
+def largest_gradients(objective, parameters):
+    """Return a bound of each gradient: those of a network whose errors and slopes are all 1."""
+    A1 = forward_propagation(objective.X, parameters, objective.task.activation)[1]["A1"]
+    weights = np.abs(parameters["W2"]).sum(0).max()
+    return {"dW1": weights * np.abs(objective.X).max(), "db1": weights, "dW2": np.abs(A1).max(), "db2": 1.0}
 
 
 def near_the_border(objective, parameters):
     """How many samples have outputs so close that rounding decides their class."""
-    from twolayer.equations import forward_propagation
-
     A2 = np.sort(forward_propagation(objective.X, parameters, objective.task.activation)[0], axis=0)
     gap = np.abs(A2[0] - 0.5) if len(A2) == 1 else A2[-1] - A2[-2]
     return int((gap < 1e-4).sum())
 
 
 @pytest.mark.parametrize("level", LEVELS[: load_kernel().n_levels if load_kernel() else 0])
-@given(job=jobs())
-def test_cost_and_gradients_are_those_of_the_blackboard(level, job):
-    """To 1e-10 in float64 and 1e-4 in float32, on each level of the processor, alone and side by side."""
+@given(job=jobs(), n_lines=st.integers(1, 5))
+def test_cost_and_gradients_are_those_of_the_blackboard(level, job, n_lines):
+    """To 1e-10 in float64 and 1e-4 in float32, on each level, in tiles of any size, alone and side by side."""
     X, Y, task, networks, settings = job
     expected = WholeBatch(X, Y, task, **settings)
-    objective = Tiles(X, Y, task, **settings, level=level)
+    objective = Tiles(X, Y, task, **settings, level=level, tile=n_lines * 64 // np.dtype(settings["dtype"]).itemsize)
     tolerance = TOLERANCES[settings["dtype"]]
 
     for network, side_by_side in zip(networks, objective.evaluate_many(networks), strict=True):
         plain, alone, measure = expected.evaluate(network), objective.evaluate(network), objective.measure(network)
-        assert_same(plain, alone, tolerance)
+        assert_same(expected, network, alone, tolerance)
         assert abs(plain.correct - alone.correct) <= near_the_border(expected, network)
         assert (measure.cost, measure.correct) == (alone.cost, alone.correct)
         assert (side_by_side.cost, side_by_side.correct) == (alone.cost, alone.correct)
@@ -105,12 +119,12 @@ def test_a_mini_batch_is_the_blackboard_on_its_samples(job, seed):
     if settings["sample_weight"] is not None and not settings["sample_weight"][index].any():
         return
 
-    expected = WholeBatch(X, Y, task, **settings).rows(index).evaluate(networks[0])
+    expected = WholeBatch(X, Y, task, **settings).rows(index)
     objective = Tiles(X, Y, task, **settings)
     batch = objective.rows(index)
 
     assert batch.n_samples == len(index)
-    assert_same(expected, batch.evaluate(networks[0]), TOLERANCES[settings["dtype"]])
+    assert_same(expected, networks[0], batch.evaluate(networks[0]), TOLERANCES[settings["dtype"]])
     assert objective.n_samples == X.shape[1]
 
 
@@ -144,6 +158,27 @@ def test_alike_digits_share_a_tile(digits):
     assert "2 threads" in objective.engine
 
 
+def test_tiles_are_larger_where_there_are_no_zeros_to_leave_out(digits):
+    """Sixteen samples for digits, and in float64; twice as many for dense data in float32."""
+    dense, Y = np.ones((30, 400)), np.zeros((1, 400))
+    for X, targets, dtype, expected in ((*digits, "float32", 16), (dense, Y, "float32", 32), (dense, Y, "float64", 16)):
+        assert Tiles(X, targets, dtype=dtype)._samples.tile == expected
+
+
+def test_wide_sparse_samples_are_put_in_order_without_filling_memory():
+    """Half a million features, of which few are looked at; the figures are those of the blackboard."""
+    random = np.random.default_rng(0)
+    rows = sparse.random_array((300, 500_000), density=2e-5, format="csr", rng=random)
+    Y, network = random.integers(0, 2, (1, 300)).astype(float), start(random, 500_000, 2, 1)
+    tracemalloc.start()
+    got = Tiles(rows.T, Y).evaluate(network)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert_same(WholeBatch(rows.T, Y), network, got, 1e-10)
+    assert peak < 300e6
+
+
 def test_the_order_of_tiles_loses_no_sample(digits):
     """Each sample stands in it once."""
     X, _ = digits
@@ -158,10 +193,10 @@ def test_real_digits_give_the_blackboards_figures(digits):
     random = np.random.default_rng(0)
     for dtype, tolerance in TOLERANCES.items():
         network = {name: value / 20 for name, value in start(random, 784, 10, 1, dtype).items()}
-        expected = WholeBatch(X, Y, dtype=dtype, scale=255.0).evaluate(network)
+        expected = WholeBatch(X, Y, dtype=dtype, scale=255.0)
         got = Tiles(X, Y, dtype=dtype, scale=255.0, n_threads=2).evaluate(network)
-        assert_same(expected, got, tolerance)
-        assert abs(got.correct - expected.correct) <= 1
+        assert_same(expected, network, got, tolerance)
+        assert abs(got.correct - expected.measure(network).correct) <= 1
 
 
 @pytest.mark.parametrize("far", [1e3, 1e30, np.inf, np.nan])
@@ -227,6 +262,14 @@ def test_a_type_that_the_kernel_does_not_have_is_told():
     """Float32 and float64 only."""
     with pytest.raises(SettingError, match="float32 or float64, not float16"):
         Tiles(np.zeros((1, 1)), np.zeros((1, 1)), dtype="float16")
+
+
+def test_tiles_that_do_not_fill_lines_are_told():
+    """With how many samples do."""
+    for dtype, n_samples in (("float32", 16), ("float64", 8)):
+        for tile in (0, -16, n_samples + 1):
+            with pytest.raises(SettingError, match=f"hold {n_samples} samples or a multiple"):
+                Tiles(np.zeros((1, 1)), np.zeros((1, 1)), dtype=dtype, tile=tile)
 
 
 def test_a_level_that_the_processor_does_not_have_is_told(monkeypatch):
