@@ -1,0 +1,85 @@
+"""One training that all contestants do: samples, start, step, type; and the judge of what they return."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from twolayer import load_mnist
+from twolayer.engines.objective import make_objective
+from twolayer.equations import Arrays, initialize_parameters
+
+Train = Callable[[int], Arrays]
+TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Full-batch gradient descent with a fixed step.
+
+    Attributes
+    ----------
+    X : array of shape (m, n_x)
+        Features as they are stored: bytes for images.
+    scale : float
+        What they are divided by.
+    y : array of shape (m,), 0 and 1
+    n_hidden : int
+    dtype : str
+        Of the computation.
+    learning_rate : float
+    n_threads : int
+    loss : str
+        "square" or "log".
+    """
+
+    X: Any
+    scale: float
+    y: Any
+    n_hidden: int
+    dtype: str
+    learning_rate: float
+    n_threads: int
+    loss: str = "square"
+
+    def features(self) -> Any:
+        """Return the features in the type of the computation, rows of samples."""
+        features = np.asarray(self.X, self.dtype)
+        return features if self.scale == 1 else features / np.dtype(self.dtype).type(self.scale)
+
+    def start(self, seed: int = 0) -> Arrays:
+        """Return the same random start for all."""
+        parameters = initialize_parameters(self.X.shape[1], self.n_hidden, 1, np.random.default_rng(seed))
+        return {name: value.astype(self.dtype) for name, value in parameters.items()}
+
+    def cost(self, parameters: Arrays) -> float:
+        """Return the cost of parameters, whoever found them, by the blackboard in float64."""
+        exact = {name: np.asarray(value, float) for name, value in parameters.items()}
+        judge = make_objective(
+            self.X.T, self.y[None].astype(float), "whole", dtype="float64", scale=self.scale, loss=self.loss
+        )
+        return judge.measure(exact).cost
+
+
+class Contestant(Protocol):
+    """A library that can do the job."""
+
+    name: str
+    losses: tuple[str, ...]
+
+    def prepare(self, job: Job) -> Train:
+        """Bring the data where the library wants it; return what trains from the start for some iterations."""
+
+
+def digits() -> tuple[Any, Any, float]:
+    """Return the digits 0 and 1 as bytes, their labels and their scale."""
+    X, y, _, _ = load_mnist((0, 1))
+    return X, y, 255.0
+
+
+def dense(m: int, n_x: int) -> tuple[Any, Any, float]:
+    """Return standard normal features in float32, and on which side of a plane they lie."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((m, n_x), np.float32)
+    return X, (X @ random.standard_normal(n_x).astype(np.float32) > 0).astype(np.uint8), 1.0
