@@ -206,6 +206,14 @@ def test_the_log_cost_is_its_definition(network):
     assert equations.compute_log_cost(cache["Z2"], Y) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("Z2", "label"), [(16.0, 1.0), (-16.0, 0.0), (80.0, 1.0)])
+def test_the_log_cost_of_a_sure_and_right_output_is_small_and_not_nothing(Z2, label):
+    """About exp(-|Z2|), in float32 as well, where 1 + that and |Z2| + that round to 1 and |Z2|."""
+    Z2, Y = np.array([[Z2]], np.float32), np.array([[label]], np.float32)
+
+    assert equations.compute_log_cost(Z2, Y) == pytest.approx(np.exp(-abs(float(Z2[0, 0]))), rel=1e-6, abs=0)
+
+
 @given(networks())
 def test_equal_weights_change_nothing(network):
     """Whatever their common value."""

@@ -71,7 +71,7 @@ def assert_same(objective, parameters, got, tolerance):
     """
     expected = objective.evaluate(parameters)
     reach = largest_gradients(objective, parameters)
-    assert got.cost == pytest.approx(expected.cost, rel=tolerance, abs=tolerance / 100)
+    assert got.cost == pytest.approx(expected.cost, rel=tolerance, abs=tolerance * 1e-3)
     for name, grad in expected.grads.items():
         allowed = tolerance * (np.abs(grad).max() + reach[name] / 100)
         np.testing.assert_allclose(got.grads[name], grad, rtol=0, atol=allowed)

@@ -197,7 +197,7 @@ def compute_log_cost(Z2: Array, Y: Array, sample_weight: Array = None) -> Array:
     """
     xp = _namespace(Z2)
     m = Y.shape[1]
-    losses = xp.where(Z2 < 0, xp.zeros_like(Z2), Z2) + xp.log1p(xp.exp(-xp.abs(Z2))) - xp.astype(Y, Z2.dtype) * Z2
+    losses = xp.where(Z2 < 0, xp.zeros_like(Z2), Z2) - xp.astype(Y, Z2.dtype) * Z2 + xp.log1p(xp.exp(-xp.abs(Z2)))
     return xp.sum(losses) / m if sample_weight is None else xp.sum(losses * _shares(sample_weight))
 
 
