@@ -15,6 +15,7 @@ EPOCHS = st.lists(st.tuples(st.floats(0, 1e9), SHARES, st.none() | SHARES, st.fl
     lambda rows: [Epoch(index, *row) for index, row in enumerate(rows)]
 )
 LINE = {"iteration": 0, "cost": 0.5, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.1}
+LINE |= {"validation_cost": None, "validation_score": None}
 
 
 @given(EPOCHS)

@@ -11,6 +11,7 @@ from twolayer.errors import FileFormatError
 from twolayer.storage import open_file
 
 _LIMITS = {"train_accuracy": 1.0, "test_accuracy": 1.0}
+_OPTIONAL = ("test_accuracy", "validation_cost", "validation_score")
 _MOST = 1e100  # far beyond any cost or time, and what pictures can still be drawn of
 
 
@@ -28,6 +29,8 @@ class Epoch:
         Share of the training samples predicted right, before the step.
     test_accuracy : float or None
         The same of the test samples; None where there are none.
+    validation_cost, validation_score : float or None
+        Cost and score of the validation samples, before the step; None where there are none.
     seconds : float
         Time since training began, s.
     """
@@ -37,6 +40,8 @@ class Epoch:
     train_accuracy: float
     test_accuracy: float | None
     seconds: float
+    validation_cost: float | None = None
+    validation_score: float | None = None
 
 
 def to_json_lines(epochs: Iterable[Epoch]) -> str:
@@ -91,11 +96,11 @@ def _to_epoch(record: Any, iteration: int) -> Epoch:
     """Return the epoch of a decoded line; ValueError if it is not that."""
     if not isinstance(record, dict) or set(record) != {field.name for field in fields(Epoch)}:
         raise ValueError
-    numbers = {name: value for name, value in record.items() if (name, value) != ("test_accuracy", None)}
-    if not all(
-        type(value) in (int, float) and 0 <= value <= _LIMITS.get(name, _MOST) for name, value in numbers.items()
-    ):
-        raise ValueError
+    numbers = {name: value for name, value in record.items() if value is not None or name not in _OPTIONAL}
+    for name, value in numbers.items():
+        least = -_MOST if name == "validation_score" else 0  # a score may be a cost with a minus
+        if type(value) not in (int, float) or not least <= value <= _LIMITS.get(name, _MOST):
+            raise ValueError
     if type(record["iteration"]) is not int or record["iteration"] != iteration:
         raise ValueError
     return Epoch(**record)

@@ -23,6 +23,7 @@ _NAMES = ("W1", "b1", "W2", "b2")
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 State = dict[str, Any]
+Blocks = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Solver(Protocol):
 
     needs_gradient: bool
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:
         """Make one step.
 
         Parameters
@@ -63,8 +64,8 @@ class Solver(Protocol):
             Where the solver stands.
         evaluation : Evaluation
             The evaluation at `parameters`; None for a solver that does not need it.
-        n_samples : int
-            Number of samples, for those that draw mini-batches.
+        blocks : tuple of int
+            Numbers of samples that are at hand together, for those that draw mini-batches: each is of one block.
 
         Yields
         ------
@@ -115,7 +116,7 @@ class GradientDescent(_Stateless):
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = _check_rate(learning_rate)
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:  # noqa: ARG002
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:  # noqa: ARG002
         """Move against the gradient."""
         assert evaluation is not None
         with range_overrun():  # the loop sees a cost that is not finite, and ends
@@ -139,7 +140,7 @@ class AutomaticDescent:
     def __init__(self) -> None:
         self._rate = 0.0
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:  # noqa: ARG002
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:  # noqa: ARG002
         """Move against the gradient, as far as the cost falls well."""
         assert evaluation is not None
         g = _flatten(evaluation.grads, "d")
@@ -196,7 +197,7 @@ class Momentum:
         self.momentum = momentum
         self._velocity: Arrays = {}
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:  # noqa: ARG002
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:  # noqa: ARG002
         """Keep moving, turned by the gradient."""
         assert evaluation is not None
         moved = {}
@@ -249,13 +250,16 @@ class Adam:
         self._first: Arrays = {}
         self._second: Arrays = {}
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:  # noqa: ARG002
-        """Go through all samples once, in a new order, a mini-batch at a time."""
-        order = self._random.permutation(n_samples)
-        for start in range(0, n_samples, self.batch_size):
-            batch = yield Trial(parameters, order[start : start + self.batch_size])
-            with range_overrun():
-                parameters = self._update(parameters, batch.grads)
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:  # noqa: ARG002
+        """Go through all samples once, in a new order, a mini-batch at a time; block by block, where there are some."""
+        ends = np.cumsum(blocks)
+        for block in self._random.permutation(len(blocks)) if len(blocks) > 1 else (0,):
+            size = blocks[block]
+            order = ends[block] - size + self._random.permutation(size)
+            for start in range(0, size, self.batch_size):
+                batch = yield Trial(parameters, order[start : start + self.batch_size])
+                with range_overrun():
+                    parameters = self._update(parameters, batch.grads)
         return parameters, None
 
     def _update(self, parameters: Arrays, grads: Arrays) -> Arrays:
@@ -317,7 +321,7 @@ class LBFGS:
         self._steps: list[Vector] = []
         self._changes: list[Vector] = []
 
-    def step(self, parameters: Arrays, evaluation: Evaluation | None, n_samples: int) -> Step:
+    def step(self, parameters: Arrays, evaluation: Evaluation | None, blocks: Blocks) -> Step:
         """Go along the direction to a point that satisfies the strong Wolfe conditions."""
         assert evaluation is not None
         g = _flatten(evaluation.grads, "d")
@@ -334,7 +338,7 @@ class LBFGS:
             if not self._steps:
                 return None
             self._steps, self._changes = [], []
-            return (yield from self.step(parameters, evaluation, n_samples))
+            return (yield from self.step(parameters, evaluation, blocks))
         moved, there = found
         s, y = _flatten(moved) - _flatten(parameters), _flatten(there.grads, "d") - g
         if _dot(s, y) > np.finfo(float).eps * _dot(y, y):

@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -54,6 +54,8 @@ class Result:
         What computed, and why.
     history : list of Epoch
         One entry an iteration.
+    validation_score : float or None
+        That of `parameters` on the validation samples; None where there are none.
     """
 
     parameters: Arrays = field(repr=False)
@@ -68,6 +70,30 @@ class Result:
     seconds: float
     engine: str
     history: list[Epoch] = field(repr=False)
+    validation_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Samples kept apart, on which parameters are judged before each step.
+
+    Attributes
+    ----------
+    objective : Objective
+        Of these samples.
+    score : callable, optional
+        Parameters in, a number out, more is better; the share of right predictions when not given.
+    patience : int, optional
+        Stop when the score has not risen by more than `tol` for so many iterations in a row, and return the parameters
+        with the best one; without it the score is only kept.
+    tol : float
+        What counts as a rise.
+    """
+
+    objective: Objective
+    score: Callable[[Arrays], float] | None = None
+    patience: int | None = None
+    tol: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +103,32 @@ class _Good:
     parameters: Arrays
     measure: Measure | None
     n_iter: int
+    validation_cost: float | None = None
+    score: float | None = None
+
+
+class _Judge:
+    """Keeps the best parameters by their validation score, and says when to stop waiting for better ones."""
+
+    def __init__(self, validation: Validation | None) -> None:
+        self._validation, self._bar, self._waited = validation, -math.inf, 0
+        self.best: _Good | None = None
+
+    def judge(self, good: _Good) -> Generator["_Look", Any, tuple[_Good, bool]]:
+        """Return parameters with their validation cost and score, and whether the patience is at its end."""
+        kept = self._validation
+        if kept is None:
+            return good, False
+        measure = yield _Look(good.parameters, kept.objective)
+        score = measure.correct / kept.objective.n_samples if kept.score is None else float(kept.score(good.parameters))
+        good = replace(good, validation_cost=measure.cost, score=score)
+        if kept.patience is None:
+            return good, False
+        if self.best is None or self.best.score is None or score > self.best.score:
+            self.best = good
+        better = score > self._bar + kept.tol
+        self._bar, self._waited = max(self._bar, score), 0 if better else self._waited + 1
+        return good, self._waited >= kept.patience
 
 
 @dataclass(frozen=True)
@@ -84,9 +136,9 @@ class _Look:
     """What a training asks of an objective: parameters to look at, as far as it needs to know."""
 
     parameters: Arrays
+    objective: Objective
     rows: Any = None
     gradient: bool = False
-    of_test: bool = False
 
 
 _Training = Generator[_Look | Epoch, Any, Result]
@@ -100,6 +152,8 @@ def iter_epochs(
     max_iter: int,
     tol: float = 0.0,
     test: Objective | None = None,
+    validation: Validation | None = None,
+    on_parameters: Callable[[Arrays], None] | None = None,
 ) -> Generator[Epoch, bool | None, Result]:
     """Train, yielding an epoch before each step; sending True ends the training early.
 
@@ -117,6 +171,10 @@ def iter_epochs(
         Converged when no entry of the gradient is larger than this; 0 for never.
     test : Objective, optional
         Of the test samples, measured at each epoch.
+    validation : Validation, optional
+        Samples that are measured at each epoch and may end the training.
+    on_parameters : callable, optional
+        Called with the parameters of each epoch before it is yielded.
 
     Yields
     ------
@@ -132,13 +190,13 @@ def iter_epochs(
     SettingError
         If `max_iter` is less than 1 or `tol` is negative.
     """
-    training = _train(objective, solver, parameters, max_iter, tol, test)
+    training = _train(objective, solver, parameters, max_iter, tol, test, validation, on_parameters)
     step: Callable[[], _Look | Epoch] = partial(next, training)
     try:
         while True:
             asked = step()
             try:
-                answer = (yield asked) if isinstance(asked, Epoch) else _answer(asked, objective, test)
+                answer = (yield asked) if isinstance(asked, Epoch) else _answer(asked)
             except KeyboardInterrupt as interrupt:
                 step = partial(training.throw, interrupt)
             else:
@@ -156,6 +214,8 @@ def train(
     max_iter: int,
     tol: float = 0.0,
     test: Objective | None = None,
+    validation: Validation | None = None,
+    on_parameters: Callable[[Arrays], None] | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
 ) -> Result:
     """Train to the end: `iter_epochs` driven, each epoch handed to `on_epoch`, which may return True to stop.
@@ -164,7 +224,7 @@ def train(
 
     Parameters
     ----------
-    objective, solver, parameters, max_iter, tol, test
+    objective, solver, parameters, max_iter, tol, test, validation, on_parameters
         As for `iter_epochs`.
     on_epoch : callable, optional
         Called with each epoch.
@@ -173,7 +233,16 @@ def train(
     -------
     Result
     """
-    epochs = iter_epochs(objective, solver, parameters, max_iter=max_iter, tol=tol, test=test)
+    epochs = iter_epochs(
+        objective,
+        solver,
+        parameters,
+        max_iter=max_iter,
+        tol=tol,
+        test=test,
+        validation=validation,
+        on_parameters=on_parameters,
+    )
     stop: bool | None = None
     try:
         epoch = next(epochs)
@@ -235,7 +304,7 @@ def train_many(
             except StopIteration as end:
                 results[k] = end.value
         try:
-            answers = _answer_many(asked, objective, test)
+            answers = _answer_many(asked)
         except KeyboardInterrupt as interrupt:
             turns = {k: partial(trainings[k].throw, interrupt) for k in asked}
         else:
@@ -244,7 +313,14 @@ def train_many(
 
 
 def _train(
-    objective: Objective, solver: Solver, parameters: Arrays, max_iter: int, tol: float, test: Objective | None
+    objective: Objective,
+    solver: Solver,
+    parameters: Arrays,
+    max_iter: int,
+    tol: float,
+    test: Objective | None,
+    validation: Validation | None = None,
+    on_parameters: Callable[[Arrays], None] | None = None,
 ) -> _Training:
     """Train one network: yield what has to be looked at, to be sent the answer, and an epoch before each step."""
     if max_iter < 1 or not 0 <= tol < math.inf:
@@ -252,49 +328,40 @@ def _train(
     began = time.perf_counter()
     history: list[Epoch] = []
     evaluation: Any = None
+    judge = _Judge(validation)
     good = _Good(parameters, None, 0)
     status, message = Status.FINISHED, ""
     with_gradient = solver.needs_gradient or tol > 0
     try:
         for iteration in range(max_iter):
-            evaluation = evaluation or (yield _Look(parameters, gradient=with_gradient))
+            evaluation = evaluation or (yield _Look(parameters, objective, gradient=with_gradient))
             if not math.isfinite(evaluation.cost):
                 status, message = _diverged(iteration)
                 break
             good = _Good(parameters, evaluation, iteration)
-            test_accuracy = (yield _Look(parameters, of_test=True)).correct / test.n_samples if test else None
-            epoch = Epoch(
-                iteration=iteration,
-                cost=evaluation.cost,
-                train_accuracy=evaluation.correct / objective.n_samples,
-                test_accuracy=test_accuracy,
-                seconds=time.perf_counter() - began,
-            )
+            good, weary, epoch = yield from _look_around(good, objective, test, judge, began)
             history.append(epoch)
-            if (yield epoch):
-                status, message = Status.STOPPED_EARLY, f"Stopped on request at iteration {good.n_iter:,}."
-                break
-            if tol and evaluation.largest_slope() <= tol:
-                status = Status.CONVERGED
-                message = f"Converged: no entry of the gradient is larger than {tol:g} at iteration {good.n_iter:,}."
-                break
-            moved = yield from _step(solver, parameters, evaluation, objective.n_samples)
+            if on_parameters:
+                on_parameters(parameters)
+            end = _reason_to_end((yield epoch), judge.best if weary else None, evaluation, tol, iteration)
+            moved = None if end else (yield from _step(solver, parameters, evaluation, objective))
             if moved is None:
-                status = Status.CONVERGED
-                message = f"Converged: no step from iteration {good.n_iter:,} lowers the cost any further."
+                status, message = end or (Status.CONVERGED, _no_step(iteration))
                 break
             parameters, evaluation = moved
         else:
-            measure = evaluation or (yield _Look(parameters))
-            if math.isfinite(measure.cost):
-                good = _Good(parameters, measure, max_iter)
-                message = _finished([*(epoch.cost for epoch in history), measure.cost])
+            last = evaluation or (yield _Look(parameters, objective))
+            if math.isfinite(last.cost):
+                good = _Good(parameters, last, max_iter)
+                message = _finished([*(epoch.cost for epoch in history), last.cost])
+                good, _ = yield from judge.judge(good)
             else:
                 status, message = _diverged(max_iter)
     except KeyboardInterrupt:
         status, message = Status.INTERRUPTED, f"Interrupted at iteration {good.n_iter:,} of {max_iter:,}."
-    train_measure = good.measure or (yield _Look(good.parameters))
-    test_measure = (yield _Look(good.parameters, of_test=True)) if test else None
+    good = judge.best or good
+    train_measure = good.measure or (yield _Look(good.parameters, objective))
+    test_measure = (yield _Look(good.parameters, test)) if test else None
     return Result(
         parameters=good.parameters,
         status=status,
@@ -308,38 +375,61 @@ def _train(
         seconds=time.perf_counter() - began,
         engine=objective.engine,
         history=history,
+        validation_score=good.score,
     )
 
 
-def _step(solver: Solver, parameters: Arrays, evaluation: Any, n_samples: int) -> Generator[_Look, Any, Any]:
+def _look_around(
+    good: _Good, objective: Objective, test: Objective | None, judge: _Judge, began: float
+) -> Generator[_Look, Any, tuple[_Good, bool, Epoch]]:
+    """Look at the test and validation samples; return the parameters judged, whether to stop, and the epoch."""
+    assert good.measure is not None
+    test_accuracy = (yield _Look(good.parameters, test)).correct / test.n_samples if test else None
+    good, weary = yield from judge.judge(good)
+    assert good.measure is not None
+    epoch = Epoch(
+        iteration=good.n_iter,
+        cost=good.measure.cost,
+        train_accuracy=good.measure.correct / objective.n_samples,
+        test_accuracy=test_accuracy,
+        validation_cost=good.validation_cost,
+        validation_score=good.score,
+        seconds=time.perf_counter() - began,
+    )
+    return good, weary, epoch
+
+
+def _step(solver: Solver, parameters: Arrays, evaluation: Any, objective: Objective) -> Generator[_Look, Any, Any]:
     """Make a solver's step, passing on what it asks for."""
-    step = solver.step(parameters, evaluation, n_samples)
+    step = solver.step(parameters, evaluation, objective.blocks)
     try:
         trial = next(step)
         while True:
-            trial = step.send((yield _Look(trial.parameters, trial.rows, gradient=True)))
+            trial = step.send((yield _Look(trial.parameters, objective, trial.rows, gradient=True)))
     except StopIteration as end:
         return end.value
 
 
-def _answer(asked: _Look, objective: Objective, test: Objective | None) -> Measure:
+def _answer(asked: _Look) -> Measure:
     """Look at parameters."""
-    part = objective if not asked.of_test or test is None else test
-    part = part if asked.rows is None else part.rows(asked.rows)
+    part = asked.objective if asked.rows is None else asked.objective.rows(asked.rows)
     return part.evaluate(asked.parameters) if asked.gradient else part.measure(asked.parameters)
 
 
-def _answer_many(asked: dict[int, _Look], objective: Objective, test: Objective | None) -> dict[int, Measure]:
+def _answer_many(asked: dict[int, _Look]) -> dict[int, Measure]:
     """Look at the parameters of several networks: all that ask for the same of all samples in one pass."""
     answers: dict[int, Measure] = {}
-    for of_test, gradient in itertools.product((False, True), repeat=2):
-        alike = {k: look for k, look in asked.items() if (look.of_test, look.gradient) == (of_test, gradient)}
-        together = {k: look.parameters for k, look in alike.items() if look.rows is None}
-        if together:
-            part = objective if not of_test or test is None else test
-            look_at: Any = part.evaluate_many if gradient else part.measure_many
-            answers.update(zip(together, look_at(list(together.values())), strict=True))
-    return {k: answers[k] if k in answers else _answer(look, objective, test) for k, look in asked.items()}
+    kinds: dict[tuple[int, bool], dict[int, _Look]] = {}
+    for k, look in asked.items():
+        if look.rows is None:
+            kinds.setdefault((id(look.objective), look.gradient), {})[k] = look
+        else:
+            answers[k] = _answer(look)
+    for (_, gradient), alike in kinds.items():
+        part = next(iter(alike.values())).objective
+        look_at: Any = part.evaluate_many if gradient else part.measure_many
+        answers.update(zip(alike, look_at([look.parameters for look in alike.values()]), strict=True))
+    return {k: answers[k] for k in asked}
 
 
 def _finished(costs: list[float]) -> str:
@@ -351,6 +441,26 @@ def _finished(costs: list[float]) -> str:
     if n_rises > len(costs) * _MANY_RISES:
         return f"{sentence} The cost rose at {n_rises:,} of them: a smaller learning rate may do better."
     return sentence
+
+
+def _reason_to_end(
+    asked: Any, best: _Good | None, evaluation: Any, tol: float, iteration: int
+) -> tuple[Status, str] | None:
+    """Return why the training ends before the step of an iteration; None if it goes on."""
+    if asked:
+        return Status.STOPPED_EARLY, f"Stopped on request at iteration {iteration:,}."
+    if best is not None:
+        kept = f"the parameters of iteration {best.n_iter:,} are kept"
+        message = f"Stopped early at iteration {iteration:,}: the validation score rises no more; {kept}."
+        return Status.STOPPED_EARLY, message
+    if tol and evaluation.largest_slope() <= tol:
+        message = f"Converged: no entry of the gradient is larger than {tol:g} at iteration {iteration:,}."
+        return Status.CONVERGED, message
+    return None
+
+
+def _no_step(iteration: int) -> str:
+    return f"Converged: no step from iteration {iteration:,} lowers the cost any further."
 
 
 def _diverged(iteration: int) -> tuple[Status, str]:

@@ -13,11 +13,14 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from twolayer.data.rows import ArrayRows, Rows
 from twolayer.engines.kernel import load_kernel
 from twolayer.equations import ACTIVATIONS, Array, Arrays
 from twolayer.errors import DataError, SettingError
 
 ENGINES = {"whole": "twolayer.engines.whole:WholeBatch", "tiled": "twolayer.engines.tiled:Tiles"}
+STREAMED = "streamed"
+STREAM_VALUES = 2**22  # values in a block of an array that is streamed without a word about its blocks
 LOSSES = ("square", "log")
 _WORTH_TILES = 20_000  # values in X from which the kernel is ahead of NumPy
 
@@ -115,11 +118,14 @@ class Objective(Protocol):
     Attributes
     ----------
     n_samples : int
+    blocks : tuple of int
+        Numbers of samples that are at hand together: all of them, where they are in memory.
     engine : str
         What computes, and why, in a few words for a person.
     """
 
     n_samples: int
+    blocks: tuple[int, ...]
     engine: str
 
     def measure(self, parameters: Arrays) -> Measure:
@@ -155,12 +161,14 @@ def make_objective(
 
     Parameters
     ----------
-    X : array or SciPy sparse matrix of shape (n_x, m), a sample a column
-        The transpose of rows that lie one after the other is taken as it is, without a copy.
+    X : array or SciPy sparse matrix of shape (n_x, m), a sample a column; or Rows
+        The transpose of rows that lie one after the other is taken as it is, without a copy. `Rows` are read block by
+        block in each pass.
     Y : array of shape (n_y, m), values in [0, 1]
     engine : str
-        "whole" for the blackboard on all samples at once, "tiled" for the C kernel, or "auto" for the one that suits
-        the data: "tiled", where it was built and there is enough work, else "whole".
+        "whole" for the blackboard on all samples at once, "tiled" for the C kernel, "streamed" for blocks that are read
+        in each pass, or "auto" for the one that suits the data: "tiled", where it was built and there is enough work,
+        else "whole"; "streamed" for `Rows`.
     dtype : str, optional
         "float32" or "float64": the type of the computation; that of Y when not given.
     scale : float
@@ -184,11 +192,13 @@ def make_objective(
     DataError
         If the sample weights do not fit the samples.
     """
-    if engine != "auto" and engine not in ENGINES:
-        raise SettingError(f"There is no engine {engine!r}: choose auto or one of {', '.join(ENGINES)}.")
+    if engine not in ("auto", STREAMED, *ENGINES):
+        raise SettingError(f"There is no engine {engine!r}: choose auto or one of {', '.join((*ENGINES, STREAMED))}.")
     if n_threads is not None and not 1 <= n_threads <= 1024:
         raise SettingError(f"The number of threads must be a whole number from 1 to 1,024; got {n_threads}.")
     task = Task(activation, loss, l2)
+    if engine == STREAMED or isinstance(X, Rows):
+        return _stream(X, Y, task, engine, dtype=dtype, scale=scale, sample_weight=sample_weight, n_threads=n_threads)
     name, reason = (engine, "as asked for") if engine != "auto" else _choose(X, Y)
     module, _, factory = ENGINES[name].partition(":")
     make = getattr(importlib.import_module(module), factory)
@@ -197,6 +207,20 @@ def make_objective(
         X, Y, task, dtype=dtype, scale=scale, sample_weight=weight, n_threads=n_threads or n_processors(), reason=reason
     )
     return objective
+
+
+def _stream(X: Any, Y: Array, task: Task, engine: str, *, sample_weight: Any, **settings: Any) -> Objective:
+    """Return the objective of samples that are read block by block."""
+    from twolayer.engines.streamed import Streamed
+
+    if not isinstance(X, Rows):
+        if hasattr(X, "tocsr"):
+            raise SettingError("Sparse samples are in memory already: take the engine auto for them.")
+        X = ArrayRows(X.T, max(1, STREAM_VALUES // X.shape[0]))
+    elif engine not in ("auto", STREAMED):
+        raise SettingError(f"Samples that are read block by block need the engine auto or streamed, not {engine}.")
+    weight = None if sample_weight is None else _check_weight(sample_weight, Y.shape[1])
+    return Streamed(X, Y, task, sample_weight=weight, make=make_objective, **settings)
 
 
 def n_processors() -> int:
@@ -238,5 +262,5 @@ def _choose(X: Any, Y: Array) -> tuple[str, str]:
 def _check_weight(sample_weight: Any, m: int) -> np.ndarray[Any, Any]:
     weight = np.asarray(sample_weight, float)
     if weight.shape != (m,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise DataError(f"Sample weights must be {m:,} numbers of at least 0, not all of them 0.")
+        raise DataError(f"Sample weights must be {m:,} numbers of at least 0, and not all weights zero.")
     return weight

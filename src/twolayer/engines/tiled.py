@@ -163,7 +163,7 @@ class Tiles:
             filled[:] = padded.reshape(len(values), n_tiles, tile).swapaxes(0, 1)
             return filled
 
-        self.n_samples = m
+        self.n_samples, self.blocks = m, (m,)
         self._total_weight = float(self._weight[order].sum(dtype=float))
         self._n_values, self._most_features = len(x), int(np.diff(first).max(initial=0))
         self._samples = Samples.of(
@@ -421,7 +421,8 @@ class _Source:
         sparse = {"start": None, "column": None}
         if self.sparse:
             values = self.rows.data
-            sparse = {"start": self.rows.indptr.astype(np.int64), "column": self.rows.indices.astype(np.int32)}
+            sparse = {"start": self.rows.indptr.astype(np.int64, copy=False)}
+            sparse["column"] = self.rows.indices.astype(np.int32, copy=False)
         elif self.whole:
             values = self.rows
         else:

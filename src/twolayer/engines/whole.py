@@ -49,6 +49,7 @@ class WholeBatch:
         self.X, self.Y = (X, Y) if dtype is None and scale == 1 else _convert(X, Y, dtype, scale)
         self.sample_weight = None if sample_weight is None else sample_weight.astype(self.Y.dtype)
         self.n_samples: int = X.shape[1]
+        self.blocks = (self.n_samples,)
         self.engine = f"whole: the formulas on all samples at once, {reason}"
         self._right_class = _predicted_class(self.Y)
 
@@ -128,7 +129,9 @@ def _convert(X: Any, Y: Any, dtype: str | None, scale: float) -> tuple[Any, Any]
         If features are then out of the type's range.
     """
     kind = np.dtype(dtype or Y.dtype)
-    Y = Y.astype(kind)
+    Y = Y.astype(kind, copy=False)
+    if scale == 1 and X.dtype == kind:
+        return X, Y
     with np.errstate(all="ignore"):  # what goes out of range is found below
         if not isinstance(X, np.ndarray):  # sparse: zeros stay zeros
             return (X.astype(kind) / scale).astype(kind), Y

@@ -1,0 +1,114 @@
+"""Rows of samples that are read block by block, for data that memory need not hold."""
+
+import mmap
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from twolayer.errors import DataError
+
+
+class Rows(ABC):
+    """Rows that are read when they are needed.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and values in each.
+    dtype : numpy.dtype
+        Of the values.
+    blocks : tuple of int
+        Numbers of rows in the blocks, which stand one after the other.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    blocks: tuple[int, ...]
+
+    @abstractmethod
+    def read(self, block: int) -> np.ndarray[Any, Any]:
+        """Return the rows of one block."""
+
+
+class ArrayRows(Rows):
+    """The rows of an array or a memory map, in blocks.
+
+    Parameters
+    ----------
+    X : array of shape (m, n_features)
+    block_rows : int
+        Rows in a block, at least 1.
+    """
+
+    def __init__(self, X: np.ndarray[Any, Any], block_rows: int) -> None:
+        self.X, self._mapped = X, _memory_map(X)
+        self.shape, self.dtype = X.shape, X.dtype
+        self.blocks = split_evenly(len(X), block_rows)
+
+    def read(self, block: int) -> np.ndarray[Any, Any]:
+        """Return the rows of one block, of finite numbers."""
+        first = sum(self.blocks[:block])
+        rows = self.X[first : first + self.blocks[block]]
+        if self._mapped is not None:
+            rows = np.array(rows)
+            let_go(self._mapped)
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            raise DataError("The samples hold values that are not finite numbers: remove or repair them.")
+        return rows
+
+
+class SomeRows(Rows):
+    """Some rows of others, in the same blocks.
+
+    Parameters
+    ----------
+    rows : Rows
+    chosen : array of int
+        Which, in rising order.
+    """
+
+    def __init__(self, rows: Rows, chosen: np.ndarray[Any, Any]) -> None:
+        self._rows, self.dtype = rows, rows.dtype
+        starts = np.concatenate([[0], np.cumsum(rows.blocks)])
+        at = np.searchsorted(chosen, starts)
+        parts = [chosen[a:b] - start for a, b, start in zip(at[:-1], at[1:], starts[:-1], strict=True)]
+        self._parts = [(block, part) for block, part in enumerate(parts) if len(part)]
+        self.blocks = tuple(len(part) for _, part in self._parts)
+        self.shape = (len(chosen), rows.shape[1])
+
+    def read(self, block: int) -> np.ndarray[Any, Any]:
+        """Return the chosen rows of one block."""
+        of_all, part = self._parts[block]
+        rows = self._rows.read(of_all)
+        return rows if len(part) == len(rows) else rows[part]
+
+
+def _memory_map(X: Any) -> Any:
+    """Return the memory map that an array is a view of, if its pages are those of the file; else None."""
+    while X is not None and not isinstance(X, np.memmap):
+        X = getattr(X, "base", None)
+    return None if X is None or X.mode == "c" else X  # pages that were written to are then nowhere on disk
+
+
+def let_go(mapped: Any) -> None:
+    """Let the pages of a memory map that were read leave memory; they are on disk."""
+    pages: Any = getattr(mapped, "_mmap", None)  # NumPy has no other name for it
+    if hasattr(pages, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+def split_evenly(n: int, most: int) -> tuple[int, ...]:
+    """Return the sizes of the fewest blocks of at most so many that make up n, as even as can be."""
+    n_blocks = max(1, -(-n // most))
+    return tuple(len(part) for part in np.array_split(np.empty(n, np.uint8), n_blocks))
+
+
+def gather(rows: Rows, dtype: Any = None) -> np.ndarray[Any, Any]:
+    """Return all rows as one array."""
+    X = np.empty(rows.shape, dtype or rows.dtype)
+    end = 0
+    for block, size in enumerate(rows.blocks):
+        X[end : end + size] = rows.read(block)
+        end += size
+    return X
