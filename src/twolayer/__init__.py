@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from twolayer import course as course
     from twolayer import equations as equations
+    from twolayer.classifier import TwoLayerClassifier as TwoLayerClassifier
     from twolayer.data.mnist import load_mnist as load_mnist
     from twolayer.errors import TwoLayerError as TwoLayerError
     from twolayer.files.model_file import load as load
     from twolayer.files.model_file import save as save
+    from twolayer.fitting import fit_model as fit_model
+    from twolayer.fitting import fit_models as fit_models
     from twolayer.model import Model as Model
-    from twolayer.model import fit_model as fit_model
-    from twolayer.model import fit_models as fit_models
 
 _HOME_OF = {
     "Model": "twolayer.model",
+    "TwoLayerClassifier": "twolayer.classifier",
     "TwoLayerError": "twolayer.errors",
-    "fit_model": "twolayer.model",
-    "fit_models": "twolayer.model",
+    "fit_model": "twolayer.fitting",
+    "fit_models": "twolayer.fitting",
     "load": "twolayer.files.model_file",
     "load_mnist": "twolayer.data.mnist",
     "save": "twolayer.files.model_file",
@@ -30,6 +32,7 @@ _MODULES = ("course", "equations")
 
 __all__ = [
     "Model",
+    "TwoLayerClassifier",
     "TwoLayerError",
     "__version__",
     "course",
