@@ -1,0 +1,472 @@
+"""NPZ and NPY: what NumPy saved comes back, what a file claims without having it is told before memory is taken."""
+
+import io
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from twolayer.data import arrays
+from twolayer.data.arrays import read_npy, read_npz
+from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
+
+SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+X = np.arange(12, dtype=np.uint8).reshape(4, 3)
+Y = np.array([0, 1, 1, 0])
+DTYPES = st.one_of(
+    st_numpy.boolean_dtypes(),
+    st_numpy.integer_dtypes(),
+    st_numpy.unsigned_integer_dtypes(),
+    st_numpy.floating_dtypes(),
+)
+SAMPLES = DTYPES.flatmap(
+    lambda dtype: st_numpy.arrays(
+        dtype,
+        st_numpy.array_shapes(min_dims=2, max_dims=4, max_side=4),
+        elements=st_numpy.from_dtype(dtype, allow_nan=False, allow_infinity=False),
+    )
+)
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
+
+def npy(array, **options):
+    """Return the bytes of an NPY."""
+    with io.BytesIO() as file:
+        np.save(file, array, **options)
+        return file.getvalue()
+
+
+def npz(path, compression=zipfile.ZIP_STORED, **members):
+    """Write a zip of members given as bytes."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def header(shape, descr="|u1", order=False, version=1):
+    """Return an NPY that ends after its header."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 * version, "little") + text
+
+
+def assert_same(read, array):
+    """Compare values, shape, and type in the processor's byte order."""
+    assert (read.dtype, read.shape) == (array.dtype.newbyteorder("="), array.shape)
+    np.testing.assert_array_equal(read, array)
+
+
+@SAME_FOLDER
+@given(samples=SAMPLES, fortran=st.booleans(), compressed=st.booleans(), test=st.booleans())
+def test_every_type_and_shape_comes_back(tmp_path, samples, fortran, compressed, test):
+    """From NPZ and from NPY, with whichever byte order and order of axes, in the processor's byte order."""
+    stored = np.asfortranarray(samples) if fortran else samples
+    y = np.arange(len(samples))
+    path = tmp_path / "some.npz"
+    named = {"x_train": stored, "y_train": y} | ({"x_test": stored[:1], "y_test": y[:1]} if test else {})
+    (np.savez_compressed if compressed else np.savez)(path, **named)
+    np.save(tmp_path / "X.npy", stored)
+    np.save(tmp_path / "y.npy", y)
+
+    packed, plain = read_npz(path), read_npy(tmp_path / "X.npy")
+
+    for found in (packed, plain):
+        assert_same(found.X_train, samples)
+        assert_same(found.y_train, y)
+    assert (packed.X_test is None) == (packed.y_test is None) == (not test)
+    if test:
+        assert_same(packed.X_test, samples[:1])
+    assert (plain.X_test, plain.y_test) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["x_train", "y_train", "x_test", "y_test"],
+        ["X", "y", "X_test", "y_test"],
+        ["x", "y", "x_test", "y_test"],
+        ["train_images", "train_labels", "test_images", "test_labels"],
+        ["y_test", "y_train", "X_test", "X_train"],
+    ],
+)
+def test_the_usual_names_are_known(tmp_path, names):
+    """Of Keras, of scikit-learn's letters and of MedMNIST, in any order; other arrays are not read."""
+    content = {"x": X, "y": Y}
+    by_name = {name: content["y" if "label" in name or name[0] == "y" else "x"] for name in names}
+    np.savez(tmp_path / "a.npz", allow_pickle=True, val_images=np.array([object()]), **by_name)
+
+    found = read_npz(str(tmp_path / "a.npz"))
+
+    for array, expected in zip((found.X_train, found.y_train, found.X_test, found.y_test), (X, Y, X, Y), strict=True):
+        assert_same(array, expected)
+
+
+def test_samples_may_have_no_labels(tmp_path):
+    """Neither in an NPZ nor beside an NPY, however long its name."""
+    np.savez(tmp_path / "a.npz", X=X)
+    assert read_npz(tmp_path / "a.npz").y_train is None
+
+    for stem in ("a", "a" * 250):
+        np.save(tmp_path / f"{stem}.npy", X)
+        assert read_npy(tmp_path / f"{stem}.npy").y_train is None
+
+
+@pytest.mark.parametrize(
+    ("samples", "labels"),
+    [
+        ("X", "y"),
+        ("x", "y"),
+        ("X_train", "y_train"),
+        ("images", "labels"),
+        ("train-images", "train-labels"),
+        ("digits", "digits_labels"),
+        ("digits", "digits-labels"),
+        ("X", "X_labels"),
+    ],
+)
+def test_labels_are_found_beside_samples(tmp_path, samples, labels):
+    """By the usual pairs of names; labels that are named go first."""
+    np.save(tmp_path / f"{samples}.npy", X)
+    np.save(tmp_path / f"{labels}.npy", Y)
+    np.save(tmp_path / "others.npy", 1 - Y)
+
+    assert_same(read_npy(tmp_path / f"{samples}.npy").y_train, Y)
+    assert_same(read_npy(tmp_path / f"{samples}.npy", str(tmp_path / "others.npy")).y_train, 1 - Y)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_npy_stays_on_disk(tmp_path, order):
+    """Reading maps it and takes next to no memory, even while it looks for values that are not finite."""
+    path = tmp_path / "large.npy"
+    np.save(path, np.ones((1000, 10, 1000), np.float32, order=order))
+
+    tracemalloc.start()
+    found = read_npy(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert isinstance(found.X_train, np.memmap)
+    assert not found.X_train.flags.writeable
+    assert peak < 3 * 2**20
+
+
+def test_an_npy_of_another_byte_order_or_place_is_read(tmp_path):
+    """It is copied into the order and alignment that computing needs."""
+    values = np.array([[1.5, 2.5], [3.5, 4.5]])
+    np.save(tmp_path / "big.npy", values.astype(">f8"))
+    odd = header((2, 2), "<f8")
+    assert len(odd) % 8 != 0
+    (tmp_path / "odd.npy").write_bytes(odd + values.tobytes())
+
+    for name in ("big", "odd"):
+        found = read_npy(tmp_path / f"{name}.npy").X_train
+        assert_same(found, values)
+        assert found.flags.aligned
+        assert not isinstance(found, np.memmap)
+
+
+@SAME_FOLDER
+@given(
+    labels=st.lists(st.text(LETTERS, max_size=5), min_size=4, max_size=4),
+    as_bytes=st.booleans(),
+    order=st.sampled_from("<>"),
+)
+def test_text_labels_come_back(tmp_path, labels, as_bytes, order):
+    """Saved as text of either byte order, or as its UTF-8 bytes."""
+    expected = np.array(labels)
+    stored = np.array([label.encode() for label in labels]) if as_bytes else expected.astype(f"{order}U5")
+    np.savez(tmp_path / "a.npz", X=X, y=stored)
+
+    y = read_npz(tmp_path / "a.npz").y_train
+
+    assert (y.dtype.kind, y.tolist()) == ("U", labels)
+    assert y.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("stored", "kind"),
+    [
+        (Y.astype(float), "i"),
+        (Y.astype(bool), "i"),
+        (Y.astype(">i2"), "i"),
+        (Y.astype(np.uint8), "u"),
+        (Y[:, None], "i"),
+        (Y[:, None].astype(np.float32), "i"),
+    ],
+)
+def test_whole_numbers_are_labels(tmp_path, stored, kind):
+    """Also those saved as floats, as truth values, or in one column."""
+    np.savez(tmp_path / "a.npz", X=X, y=stored)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", stored)
+
+    for y in (read_npz(tmp_path / "a.npz").y_train, read_npy(tmp_path / "X.npy").y_train):
+        assert (y.dtype.kind, y.tolist()) == (kind, Y.tolist())
+        assert y.dtype.isnative
+        assert not isinstance(y, np.memmap)
+
+
+WRONG = [
+    ({"X": X[0]}, "X", "holds single values"),
+    ({"y": Y, "X": np.array(3)}, "X", "holds single values"),
+    ({"X": np.zeros((1,) * 10)}, "X", "9 dimensions: use at most 8"),
+    ({"X": X[:0], "y": Y[:0]}, "X", "holds no samples"),
+    ({"X": X[:, :0]}, "X", "holds no samples"),
+    ({"X": X.astype(complex)}, "X", "holds complex128 values: .* numbers"),
+    ({"X": X.astype(str)}, "X", "holds str96 values: .* numbers"),
+    ({"X": X.astype("M8[s]")}, "X", "holds datetime64"),
+    ({"X": X, "y": X}, "y", r"shape \(4, 3\): save one label a sample"),
+    ({"X": X, "y": np.array(1)}, "y", r"shape \(\)"),
+    ({"X": X, "y": Y[:3]}, "y", "3 labels for 4 samples"),
+    ({"X": X, "y": Y.astype(complex)}, "y", "complex128 values: .* whole numbers or text"),
+    ({"X": X, "y": Y + 0.5}, "y", r"is 0\.5: use whole numbers or text"),
+    ({"X": X, "y": np.array([1, 2, np.nan, 4])}, "Label 2 .*y", "is nan"),
+    ({"X": X, "y": np.array([1, np.inf, 1, 1])}, "Label 1 .*y", "is inf"),
+    ({"X": X, "y": np.array([b"\xff"] * 4)}, "y", "not text in UTF-8"),
+    ({"X": X, "y": np.array(["a" * 1001] * 4)}, "y", "labels of up to 1,001 letters"),
+]
+
+
+@pytest.mark.parametrize(("content", "name", "sentence"), WRONG)
+def test_arrays_that_are_no_samples_or_labels_are_told(tmp_path, content, name, sentence):
+    """In an NPZ and in files beside each other, each with its sentence and the name of the array."""
+    np.savez(tmp_path / "a.npz", **content)
+    for role, array in content.items():
+        np.save(tmp_path / f"{role}.npy", array)
+
+    with pytest.raises(DataError, match=rf"{name} of .*a\.npz .*{sentence}"):
+        read_npz(tmp_path / "a.npz")
+    with pytest.raises(DataError, match=rf"{name}\.npy .*{sentence}"):
+        read_npy(tmp_path / "X.npy")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"a": X, "b": Y}, "no array x_train or X, it has a, b: save"),
+        ({}, "it has nothing"),
+        ({f"a{i}": Y for i in range(20)}, "a9 and others"),
+        ({"X": X, "y_test": Y}, "no array x_test"),
+        ({"X": X, "x_train": X}, "both X and x_train"),
+        ({"X": X, "X_test": X[:, :2]}, "different shape or type"),
+        ({"X": X, "X_test": X.astype(float)}, "different shape or type"),
+        ({"X": X, "y": Y, "X_test": X, "y_test": Y.astype(str)}, "labels of text and of numbers"),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_told(tmp_path, content, sentence):
+    """Missing, double or different ones are named."""
+    np.savez(tmp_path / "a.npz", **content)
+
+    with pytest.raises(DataError, match=rf"a\.npz .*{sentence}"):
+        read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@given(data=st.data())
+@settings(max_examples=settings.default.max_examples // 2)
+def test_the_sample_with_a_wrong_value_is_named(order, data):
+    """Wherever it lies, in whichever order and size of blocks."""
+    samples = np.zeros(data.draw(st_numpy.array_shapes(min_dims=2, max_dims=4)), order=order)
+    place = tuple(data.draw(st.integers(0, side - 1)) for side in samples.shape)
+    assert arrays._first_wrong(samples) is None
+    samples[place] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "_BLOCK_VALUES", data.draw(st.integers(1, 50)))
+        assert arrays._first_wrong(samples) == place[0]
+
+
+def test_values_that_are_not_finite_are_told(tmp_path):
+    """With the sample they are in."""
+    wrong = X.astype(float)
+    wrong[2, 1] = np.nan
+    np.savez(tmp_path / "a.npz", X=wrong)
+    np.save(tmp_path / "a.npy", wrong)
+
+    for read, ending in ((read_npz, "npz"), (read_npy, "npy")):
+        with pytest.raises(DataError, match=rf"Sample 2 \(from 0\) of .*a\.{ending} has a NaN"):
+            read(tmp_path / f"a.{ending}")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "not an NPY file"),
+        (b"1,2\n3,4\n", "not an NPY file"),
+        (npy(X)[:7], "of a version"),
+        (npy(X)[:9], "damaged within its header"),
+        (npy(X)[:40], "damaged within its header"),
+        (npy(X)[:-1], "promises 12 bytes of values but 11 are there"),
+        (npy(X) + b"x", "promises 12 bytes of values but 13 are there"),
+        (npy(X).replace(b"NUMPY\1", b"NUMPY\3"), "of a version"),
+        (npy(X).replace(b"(4, 3)", b"(4, -"), "header cannot be read"),
+        (npy(X).replace(b"descr", b"descs"), "header cannot be read"),
+        (npy(X).replace(b"(4, 3)", b"((((((").replace(b"|u1", b"'(("), "header cannot be read"),
+        (b"\x93NUMPY\2\0\xff\xff\xff\x7f" + b" " * 20000, "damaged within its header"),
+        (npy(np.array([[object()]]), allow_pickle=True), "holds Python objects"),
+        (header((2, 2), [("a", "|O")]), "holds Python objects"),
+        (header((2, -2)), "impossible shape or type"),
+        (header((True, 2)), "impossible shape or type"),
+        (header((2, 2), "<U0"), "impossible shape or type"),
+        (header((10**9, 10**9)), "promises 1,000,000,000,000,000,000 bytes of values but 0 are there"),
+        (header((2**70, 2), version=2), "promises 2,361,183,241,434,822,606,848 bytes"),
+        (header((2, 2), "|b1") + b"\0\1\2\1", "neither 0 nor 1"),
+    ],
+)
+def test_a_wrong_npy_is_told(tmp_path, content, sentence):
+    """By itself and within an NPZ, plain or compressed, before any memory is taken."""
+    (tmp_path / "a.npy").write_bytes(content)
+    npz(tmp_path / "a.npz", X=content)
+    npz(tmp_path / "b.npz", zipfile.ZIP_DEFLATED, X=content)
+
+    for read, name in ((read_npy, "a.npy"), (read_npz, "a.npz"), (read_npz, "b.npz")):
+        tracemalloc.start()
+        with pytest.raises(FileFormatError, match=rf"{name} .*{sentence}"):
+            read(tmp_path / name)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**20
+
+
+def test_headers_of_python_2_and_of_version_2_are_read(tmp_path):
+    """Old and unusual files are as good as any, and give no warning."""
+    (tmp_path / "old.npy").write_bytes(header("(4L, 3L)") + X.tobytes())
+    (tmp_path / "new.npy").write_bytes(header((4, 3), version=2) + X.tobytes())
+
+    assert_same(read_npy(tmp_path / "old.npy").X_train, X)
+    assert_same(read_npy(tmp_path / "new.npy").X_train, X)
+
+
+@pytest.mark.parametrize("letter", [b"\xff\xff\xff\x7f", b"\x00\xd8\0\0", b"\x00\x00\x11\0"])
+def test_letters_that_are_none_are_told(tmp_path, letter):
+    """NumPy would fail on them later, or write what cannot be read."""
+    npz(tmp_path / "a.npz", X=npy(X), y=header((4,), "<U1") + letter * 4)
+
+    with pytest.raises(FileFormatError, match="labels that are no text"):
+        read_npz(tmp_path / "a.npz")
+
+
+def test_a_wrong_archive_is_told(tmp_path):
+    """No archive, another packing, changed values: each has its sentence."""
+    path = tmp_path / "a.npz"
+    np.savez(path, X=X)
+    whole = path.read_bytes()
+
+    path.write_bytes(npy(X))
+    with pytest.raises(FileFormatError, match="not an NPZ file"):
+        read_npz(path)
+    path.write_bytes(whole.replace(X.tobytes(), X[::-1].tobytes()))
+    with pytest.raises(FileFormatError, match="is damaged"):
+        read_npz(path)
+    npz(path, zipfile.ZIP_BZIP2, X=npy(X))
+    with pytest.raises(FileFormatError, match="packed as NumPy does not"):
+        read_npz(path)
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(encrypted)
+    with pytest.raises(FileFormatError, match="encrypted"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_small_archive_that_claims_much_is_told(tmp_path, compressed):
+    """A member cannot be larger than its bytes allow, and nothing is allocated for one that says so."""
+    path = tmp_path / "a.npz"
+    npz(path, zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED, X=header((3, 10**9)))
+    content = bytearray(path.read_bytes())
+    size = (3 * 10**9 + len(header((3, 10**9)))).to_bytes(4, "little")
+    directory = content.index(b"PK\1\2")
+    content[22:26] = content[directory + 24 : directory + 28] = size
+    path.write_bytes(content)
+
+    for claim in (False, True):  # the compressed size may lie as well
+        content[18:22] = content[directory + 20 : directory + 24] = size if claim else (99).to_bytes(4, "little")
+        path.write_bytes(content)
+        tracemalloc.start()
+        with pytest.raises(FileFormatError, match=r"claims 3,000,000,0.. bytes, more than it can hold"):
+            read_npz(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**20
+
+
+def test_more_than_the_limit_is_not_read(tmp_path, monkeypatch):
+    """A member of an NPZ, labels as letters, an NPY that has to be copied; one that is mapped may be any size."""
+    monkeypatch.setattr(arrays, "MAX_BYTES", 100)
+    np.savez(tmp_path / "a.npz", X=np.zeros((101, 1), np.uint8))
+    np.savez(tmp_path / "b.npz", X=X, y=np.array([b"1234567"] * 4))
+    np.save(tmp_path / "a.npy", np.zeros((20, 1), ">f8"))
+    np.save(tmp_path / "b.npy", np.zeros((20, 1), "<f8"))
+
+    with pytest.raises(FileFormatError, match=r"X of .* takes 101 bytes, more than the 100"):
+        read_npz(tmp_path / "a.npz")
+    with pytest.raises(FileFormatError, match=r"y of .* takes 112 bytes, more than the 100"):
+        read_npz(tmp_path / "b.npz")
+    with pytest.raises(FileFormatError, match="takes 160 bytes"):
+        read_npy(tmp_path / "a.npy")
+    assert read_npy(tmp_path / "b.npy").X_train.nbytes == 160
+
+
+def test_missing_files_and_folders_are_told(tmp_path):
+    """A wrong path is named, of samples and of labels."""
+    np.save(tmp_path / "a.npy", X)
+    for read in (read_npy, read_npz):
+        with pytest.raises(MissingFileError, match="nothing"):
+            read(tmp_path / "nothing")
+        with pytest.raises(StorageError, match="is a folder"):
+            read(tmp_path)
+    with pytest.raises(MissingFileError, match="nothing"):
+        read_npy(tmp_path / "a.npy", tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "sentence"),
+    [
+        (OSError(5, "Input/output error"), StorageError, "Input/output error"),
+        (OSError(22, "Invalid argument"), FileFormatError, "damaged"),
+        (MemoryError(), FileFormatError, "more memory than there is"),
+    ],
+)
+def test_what_the_machine_refuses_is_told(tmp_path, monkeypatch, failure, kind, sentence):
+    """A failing disk is not called a damaged file; a full memory is a sentence too."""
+    np.savez(tmp_path / "a.npz", X=X)
+
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(arrays, "_read_values", fail)
+    with pytest.raises(kind, match=sentence):
+        read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "compressed"])
+@given(
+    cut=st.one_of(st.just(1.0), st.floats(0, 1)),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+)
+@settings(SAME_FOLDER, max_examples=2 * settings.default.max_examples)
+def test_any_change_gives_arrays_or_an_error_of_ours(tmp_path, ending, cut, flips):
+    """No truncation or mutation of a small file ends in anything else."""
+    path = tmp_path / f"a.{ending}"
+    if ending == "npy":
+        path.write_bytes(npy(X))
+    else:
+        save = np.savez if ending == "npz" else np.savez_compressed
+        with path.open("wb") as file:
+            save(file, x_train=X, y_train=Y.astype(str), x_test=X, y_test=Y.astype(str))
+    whole = path.read_bytes()
+    content = bytearray(whole[: round(len(whole) * cut)])
+    for place, value in flips if content else []:
+        content[int(place * len(content))] = value
+    path.write_bytes(content)
+
+    try:
+        found = read_npy(path) if ending == "npy" else read_npz(path)
+    except TwoLayerError:
+        return
+    assert found.X_train.nbytes <= len(whole)
+    assert found.y_train is None or len(found.y_train.tolist()) == len(found.X_train)
