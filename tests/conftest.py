@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from twolayer.data.idx import IDX_TYPES
-from twolayer.model import Model, fit_model
+from twolayer.fitting import fit_model
+from twolayer.model import Model
 
 # A shared machine may pause anywhere. A change is judged by the same examples each time; `--hypothesis-profile
 # explore` looks for new ones.

@@ -32,7 +32,7 @@ def with_record(content, **changes):
     """Return the file with other metadata; a value of None takes the name out."""
     header = header_of(content)
     record = {**json.loads(header["__metadata__"]["twolayer"]), **changes}
-    record = {name: value for name, value in record.items() if value is not None}
+    record = {name: value for name, value in record.items() if changes.get(name, 0) is not None}
     header["__metadata__"]["twolayer"] = json.dumps(record)
     return with_header(content, header)
 
@@ -41,6 +41,16 @@ def with_tensors(content, **changes):
     """Return the file with other arrays; None takes one out."""
     tensors = {name: value for name, value in {**load_tensors(content), **changes}.items() if value is not None}
     return save_tensors(tensors, metadata=header_of(content)["__metadata__"])
+
+
+NUMBER = {"kind": "number", "name": "age", "flagged": True, "mean": 40.5, "deviation": 10.0}
+CATEGORY = {"kind": "category", "name": "tree", "flagged": True, "levels": ["ash", "fir"], "rare": True}
+
+
+def with_columns(content, *columns, target="kind", **changes):
+    """Return the file as that of a model of a table, of six values: two of a number, four of a category."""
+    table = {"target": target, "columns": list(columns or (NUMBER, CATEGORY))}
+    return with_record(content, **{"table": table, "input_shape": [6], "scale": 1, **changes})
 
 
 @pytest.fixture
@@ -83,6 +93,16 @@ def test_other_programs_can_read_it(content):
     assert record["library_version"]
 
 
+def test_a_model_of_a_table_comes_back(content):
+    """With every column's mean, levels and marks."""
+    model = from_bytes(with_columns(content))
+    number, category = model.table.columns
+
+    assert (number.name, number.mean, number.deviation, number.flagged) == ("age", 40.5, 10.0, True)
+    assert (category.levels, category.rare, category.flagged) == (("ash", "fir"), True, True)
+    assert from_bytes(to_bytes(model)).table == model.table
+
+
 BROKEN = {
     "no file at all": (lambda c: b"", "cut short"),
     "another file": (lambda c: b"%PDF-1.7 and so on", "no safetensors file"),
@@ -120,6 +140,31 @@ BROKEN = {
     "an unknown activation": (lambda c: with_record(c, activation="step"), "activation must be one of"),
     "an activation that is no text": (lambda c: with_record(c, activation=["tanh"]), "activation must be one of"),
     "a version that is no text": (lambda c: with_record(c, library_version=1), "library_version"),
+    "a table that is a list": (lambda c: with_record(c, table=[]), "target and columns"),
+    "a table of another size": (lambda c: with_columns(c, input_shape=[2, 3]), "samples of its input_shape"),
+    "a table that is scaled": (lambda c: with_columns(c, scale=255.0), "scale 1"),
+    "a table without columns": (lambda c: with_record(c, table={"target": "y", "columns": []}), "1 to 20,000 columns"),
+    "a target that is no text": (lambda c: with_columns(c, target=1), "must have a target"),
+    "a target that is a feature": (lambda c: with_columns(c, target="age"), "must differ"),
+    "a column twice": (lambda c: with_columns(c, NUMBER, NUMBER), "must differ"),
+    "a column that is a text": (lambda c: with_columns(c, "age"), "a name and flagged"),
+    "a column without flagged": (lambda c: with_columns(c, {**NUMBER, "flagged": 1}), "a name and flagged"),
+    "a column of another kind": (lambda c: with_columns(c, {**NUMBER, "kind": "date"}), "a number with mean"),
+    "a number with levels": (lambda c: with_columns(c, {**NUMBER, "levels": []}), "a number with mean"),
+    "a mean that is no number": (lambda c: with_columns(c, {**NUMBER, "mean": "4"}), "finite"),
+    "a deviation of 0": (lambda c: with_columns(c, {**NUMBER, "deviation": 0}), "greater than 0"),
+    "a deviation that is infinite": (lambda c: with_columns(c, {**NUMBER, "deviation": float("inf")}), "finite"),
+    "a level twice": (lambda c: with_columns(c, {**CATEGORY, "levels": ["ash", "ash"]}), "different texts"),
+    "a level that is a number": (lambda c: with_columns(c, {**CATEGORY, "levels": [1]}), "different texts"),
+    "too many levels": (lambda c: with_columns(c, {**CATEGORY, "levels": list(map(str, range(101)))}), "up to 100"),
+    "half a surrogate pair as a level": (
+        lambda c: with_columns(c, {**CATEGORY, "levels": ["\ud800"]}),
+        "different texts",
+    ),
+    "a category of nothing": (
+        lambda c: with_columns(c, {**CATEGORY, "levels": [], "rare": False, "flagged": False}),
+        "different texts",
+    ),
     "settings that are a list": (lambda c: with_record(c, settings=[]), "settings"),
     "one class": (lambda c: with_record(c, classes=[0]), "classes"),
     "a class twice": (lambda c: with_record(c, classes=[0, 0]), "classes"),

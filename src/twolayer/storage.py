@@ -60,21 +60,41 @@ def replace_file(path: Path, data: bytes) -> None:
     StorageError
         If the folder cannot be written or the disk is full.
     """
+    with replacement(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """Give the path of a file to write, which takes the place of `path` at the end, as `replace_file` says.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; its folder exists.
+
+    Yields
+    ------
+    Path
+        In the same folder and with the same ending.
+    """
     if path.is_dir():
         raise StorageError(f"{path} is a folder: name a file in it.")
     target = Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name[-100:]}")
     try:
         if target.exists() and not target.is_file():
-            target.write_bytes(data)  # a device or a pipe takes bytes and cannot be replaced
+            yield target  # a device or a pipe takes bytes and cannot be replaced
             return
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
+        temporary.touch(exist_ok=False)
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o7777)
         temporary.replace(target)
+    except TwoLayerError:
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         message = f"Cannot write {path} ({reason}): free some space or choose another place."

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from twolayer.cli.arguments import json_option
+from twolayer.cli.arguments import encoding_option, json_option, part_option
 
 _MOST_CLASSES_SHOWN = 30
 
@@ -13,21 +13,21 @@ _MOST_CLASSES_SHOWN = 30
 @click.command(short_help="Accuracy with its interval, confusion matrix.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data")
-@click.option(
-    "--part", type=click.Choice(["train", "test"]), help="Which samples.  [default: test, where there are any]"
-)
+@part_option
+@encoding_option
 @json_option
-def evaluate(model: Path, data: str, part: Any, as_json: bool) -> None:  # noqa: FBT001
-    """Print the accuracy of MODEL on DATA with its 95 % interval (Wilson), and the confusion matrix."""
+def evaluate(model: Path, data: str, part: Any, encoding: str, as_json: bool) -> None:  # noqa: FBT001
+    """Print the accuracy of MODEL on DATA with its 95 % interval (Wilson), and the confusion matrix.
+
+    On the data that it was trained on, the samples that were held out count.
+    """
     from twolayer.cli.output import count, print_json, print_table
-    from twolayer.data.catalogue import load_dataset
     from twolayer.evaluation import score_predictions
     from twolayer.files.run_folder import read_model
+    from twolayer.using import open_samples
 
     network = read_model(model)
-    dataset = load_dataset(data)
-    network.check_scale(dataset.scale, data)
-    samples = dataset.part(part)
+    samples, _ = open_samples(network, data, part=part, encoding=encoding, labelled=True)
     labels = network.check_labels(samples.labels(data), data)
     scores = score_predictions(labels, network.predict(samples.X), network.classes)
     low, high = scores.interval

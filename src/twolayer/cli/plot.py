@@ -14,19 +14,17 @@ from twolayer.cli.arguments import DATA_HELP
 @click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 def plot(run: Path, data: str | None, out: Path | None, form: str) -> None:
     """Draw the pictures of RUN, a run's folder or a model file: loss, hidden units, samples."""
-    from twolayer.data.catalogue import load_dataset
     from twolayer.errors import StorageError
     from twolayer.files.run_folder import read_run
     from twolayer.plots import pictures
     from twolayer.storage import replace_file
+    from twolayer.using import open_samples
 
     model, epochs = read_run(run)
     X = y = None
     source = data or model.settings.get("data")
-    if isinstance(source, str):
-        dataset = load_dataset(source)
-        model.check_scale(dataset.scale, source)
-        samples = dataset.part()
+    if isinstance(source, str) and model.table is None:
+        samples, _ = open_samples(model, source, labelled=True)
         X, y = samples.X, samples.y
     folder = out or (run if run.is_dir() else run.parent)
     files = pictures(model, epochs, X, y, form)
@@ -39,5 +37,5 @@ def plot(run: Path, data: str | None, out: Path | None, form: str) -> None:
     click.echo("\n".join(str(folder / name) for name in files))
     if not epochs:
         click.echo("There is no history.jsonl beside the model, so the loss is not drawn.", err=True)
-    if X is None:
+    if X is None and model.table is None:
         click.echo("The model does not name its data: --data DATA draws samples of it.", err=True)

@@ -1,4 +1,4 @@
-"""`twolayer train`: train, and write the run's folder."""
+"""`twolayer train`: look at the data, train, and write the run's folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,17 +6,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twolayer.cli.arguments import AUTO, Number, PositiveNumber, WholeNumber, json_option
+from twolayer.cli.arguments import (
+    AUTO,
+    ImageSize,
+    Number,
+    PositiveNumber,
+    WholeNumber,
+    encoding_option,
+    json_option,
+    split_names,
+)
 
 if TYPE_CHECKING:
-    from twolayer.data.catalogue import Samples
+    from twolayer.data.report import DataReport
+    from twolayer.data.training_set import TrainingSet
     from twolayer.files.run_folder import RunFolder
+    from twolayer.history import Epoch
     from twolayer.model import Model
     from twolayer.training import Result
+
+_MOST_COLUMNS_SHOWN = 60
+_MOST_CLASSES_SHOWN = 20
 
 
 @click.command(short_help="Train a network; write model, history, pictures.")
 @click.argument("data", default="mnist:0,1")
+@click.option("--target", help="Column of the classes, for a table.")
+@click.option("--ignore", multiple=True, help="Columns to leave out, with commas between.")
+@click.option("--positive", help="The positive one of two classes.  [default: the second in order]")
+@click.option("--test", help="Name or path of samples to test on.")
+@click.option("--hold-out", type=Number(0, 0.99), help="Share to test on, where DATA has no test part.  [default: 0.2]")
+@click.option("--weights", type=click.Choice(["balanced"]), help="Let rare classes count more.")
+@click.option("--keep-spellings", is_flag=True, help="Take Yes and yes for two classes.")
+@click.option("--labels", type=click.Path(path_type=Path), help="NPY file of the labels, for an NPY of samples.")
+@click.option("--size", type=ImageSize(), help="Bring images to this size.  [default: the commonest, 64 at most]")
+@click.option("--colour", type=click.Choice(["grey", "rgb"]), help="Keep this of images.  [default: what they have]")
+@encoding_option
+@click.option("--memory", help="Most memory to take, like 1GB; larger data is read block by block.  [default: half]")
 @click.option("--hidden", type=WholeNumber(1, 2**31 - 1), default=10, show_default=True, help="Number of hidden units.")
 @click.option("--activation", type=click.Choice(["sigmoid", "tanh", "relu"]), default="sigmoid", show_default=True)
 @click.option("--loss", type=click.Choice(["square", "log"]), default="square", show_default=True)
@@ -34,16 +60,28 @@ if TYPE_CHECKING:
     "--tol", type=Number(0), default=1e-4, show_default=True, help="Done when no slope is larger; 0 for never."
 )
 @click.option("--l2", type=Number(0), default=0.0, show_default=True, help="Penalty on the squared weights.")
-@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Seed of the random start.")
+@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Seed of start and held-out samples.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "whole", "tiled"]), default="auto", show_default=True)
 @click.option("--threads", type=WholeNumber(1, 1024), help="Threads of the tiled engine.  [default: one a processor]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run, new or empty.  [default: runs/…]")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw the pictures.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--quiet", is_flag=True, help="Show no report on the data and no progress.")
 @json_option
 def train(
     data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    positive: str | None,
+    test: str | None,
+    hold_out: float | None,
+    weights: str | None,
+    keep_spellings: bool,  # noqa: FBT001 - click names its arguments
+    labels: Path | None,
+    size: tuple[int, int] | None,
+    colour: Any,
+    encoding: str,
+    memory: str | None,
     hidden: int,
     activation: str,
     loss: str,
@@ -58,29 +96,54 @@ def train(
     engine: str,
     threads: int | None,
     out: Path | None,
-    pictures: bool,  # noqa: FBT001 - click names its arguments
+    pictures: bool,  # noqa: FBT001
     quiet: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Train on DATA, mnist:0,1 when not given, and write model, history and pictures to a folder.
 
+    DATA is a table with a --target (CSV, TSV, Parquet, JSON lines, gzipped or not, a glob of files, an SQL query), a
+    folder with a folder of images for each class, an NPZ, an NPY with its labels, IDX files, mnist, digits,
+    breast_cancer, iris, wine, or openml:NAME. A choice of labels may follow, as in mnist:4,9.
+
     The assignment's own settings are --hidden 10 --learning-rate 0.01 --iterations 10 --tol 0.
     """
-    from twolayer.cli.output import epoch_display
-    from twolayer.data.catalogue import load_dataset
+    from twolayer.data.catalogue import ReadOptions
+    from twolayer.data.training_set import TrainingOptions, load_training_set, parse_bytes
     from twolayer.files.run_folder import RunFolder
-    from twolayer.model import fit_model
+    from twolayer.fitting import fit_model
+    from twolayer.progress import epoch_display, working
 
-    dataset = load_dataset(data)
-    test = dataset.test
-    run = RunFolder(out) if out else RunFolder.next_free(data)
+    options = TrainingOptions(
+        target=target,
+        ignore=split_names(ignore),
+        positive=positive,
+        test=test,
+        hold_out=hold_out,
+        seed=seed,
+        keep_spellings=keep_spellings,
+        memory_bytes=None if memory is None else parse_bytes(memory),
+        dtype=dtype,
+        read=ReadOptions(labels, size, colour, encoding),
+    )
+    with working("Reading the data", quiet=quiet):
+        samples = load_training_set(data, options)
+    run = RunFolder(out) if out else RunFolder.next_free(_run_name(data))
     try:
         with epoch_display(iterations, quiet=quiet) as show:
+
+            def report_and_show(epoch: "Epoch") -> None:
+                if epoch.iteration == 0 and not quiet:  # all is checked by now, and a wrong setting was told alone
+                    _print_report(data, samples.report)
+                show(epoch)
+
             model, result = fit_model(
-                dataset.train.X,
-                dataset.train.labels(data),
-                X_test=test.X if test else None,
-                y_test=test.labels(data) if test else None,
+                samples.X,
+                samples.codes,
+                X_test=samples.X_test,
+                y_test=samples.codes_test,
+                classes=range(len(samples.classes)),
+                class_weight=weights,
                 n_hidden=hidden,
                 activation=activation,
                 loss=loss,
@@ -90,34 +153,58 @@ def train(
                 max_iter=iterations,
                 tol=tol,
                 l2=l2,
-                scale=dataset.scale,
-                input_shape=dataset.input_shape,
+                scale=samples.scale,
+                input_shape=samples.input_shape,
+                table=samples.table,
                 engine=engine,
                 n_threads=threads,
                 dtype=dtype,
                 random_state=seed,
-                on_epoch=show,
+                on_epoch=report_and_show,
             )
-        model = replace(model, settings={**model.settings, "data": data})
+        settings = {**model.settings, **_own_settings(data, samples, weights)}
+        model = replace(model, classes=samples.classes, settings=settings)
         run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
     finally:
         run.release()
     code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
-    if pictures and not _draw(run, model, result, dataset.part(), data, quiet=quiet):
+    if pictures and not _draw(run, model, result, samples, quiet=quiet):
         code = 130
-    _print_result(data, model.settings, result, run, as_json=as_json)
+    _print_result(data, model.settings, result, run, samples.report, as_json=as_json)
     return code
 
 
-def _draw(run: "RunFolder", model: "Model", result: "Result", shown: "Samples", data: str, *, quiet: bool) -> bool:
+def _run_name(data: str) -> str:
+    """Return what the run is called: the name of the data, without what says where it lies and how it is stored."""
+    path = Path(data)
+    return path.name.partition(".")[0] if path.suffix and path.exists() else data
+
+
+def _own_settings(data: str, samples: "TrainingSet", weights: str | None) -> dict[str, Any]:
+    """Return what is to be remembered of the data beside the settings of the network."""
+    settings: dict[str, Any] = {"data": data}
+    if samples.hold_out:
+        settings["hold_out"] = samples.hold_out
+    if weights is not None:
+        settings["class_weight"] = weights
+    return settings
+
+
+def _draw(run: "RunFolder", model: "Model", result: "Result", samples: "TrainingSet", *, quiet: bool) -> bool:
     """Draw the pictures of a run; False if that was interrupted."""
-    from twolayer.cli.output import working
+    import numpy as np
+
     from twolayer.errors import StorageError
     from twolayer.plots import pictures
+    from twolayer.progress import working
 
+    X, codes = samples.X_test, samples.codes_test
+    if X is None:
+        X, codes = (samples.X, samples.codes) if isinstance(samples.X, np.ndarray) else (None, None)
+    labels = None if codes is None else np.asarray(model.classes)[codes]
     try:
         with working("Drawing the pictures", quiet=quiet):
-            run.write_pictures(pictures(model, result.history, shown.X, shown.labels(data)))
+            run.write_pictures(pictures(model, result.history, None if model.table else X, labels))
     except StorageError as error:
         raise StorageError(f"{str(error).rstrip('.')}; the model is safe in {run.path}.") from error
     except KeyboardInterrupt:
@@ -126,7 +213,28 @@ def _draw(run: "RunFolder", model: "Model", result: "Result", shown: "Samples", 
     return True
 
 
-def _print_result(data: str, settings: Any, result: "Result", run: "RunFolder", *, as_json: bool) -> None:
+def _print_report(data: str, report: "DataReport") -> None:
+    """Print on stderr what was found in the data, before the training."""
+    import contextlib
+
+    from twolayer.cli.output import print_table
+
+    classes = [f"{label} ({n:,})" for label, n in list(report.classes.items())[:_MOST_CLASSES_SHOWN]]
+    more = ", ..." if len(report.classes) > len(classes) else ""
+    test = f"{report.n_test:,} to test on" if report.n_test else "none to test on"
+    what = f"{data}: {report.n_train:,} samples to learn from, {test}; {report.target} {', '.join(classes)}{more}"
+    with contextlib.suppress(OSError):  # nobody need read it
+        if report.columns:
+            shown = report.columns[:_MOST_COLUMNS_SHOWN]
+            print_table(shown, header=("column", "kind", "values"), err=True)
+            if len(report.columns) > len(shown):
+                click.echo(f"... and {len(report.columns) - len(shown):,} more columns", err=True)
+        click.echo("\n".join([what, *(f"Note: {warning}" for warning in report.warnings)]), err=True)
+
+
+def _print_result(
+    data: str, settings: Any, result: "Result", run: "RunFolder", report: "DataReport", *, as_json: bool
+) -> None:
     """Print the figures of a training: one JSON object, or a table."""
     from twolayer.cli.output import count, print_json, print_table
 
@@ -154,6 +262,7 @@ def _print_result(data: str, settings: Any, result: "Result", run: "RunFolder", 
                 "engine": result.engine,
                 "run": str(run.path),
                 "settings": dict(settings),
+                "report": report.to_record(),
             }
         )
         return

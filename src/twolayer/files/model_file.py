@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.data.table_encoding import TableEncoding
 from twolayer.equations import ACTIVATIONS
 from twolayer.errors import FileFormatError
 from twolayer.model import Label, Model, is_text
@@ -19,15 +20,15 @@ MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 16 * 2**20
 _KEY = "twolayer"
 _TENSORS = ("W1", "b1", "W2", "b2")
-_FIELDS = {"format_version", "library_version", "classes", "input_shape", "scale", "activation", "settings"}
+_FIELDS = {"format_version", "library_version", "classes", "input_shape", "scale", "activation", "settings", "table"}
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model file; one that is already there is replaced in one piece.
 
     Parameters
     ----------
-    model : Model
+    model : Model, or a fitted TwoLayerClassifier
     path : path, by custom ending in .safetensors
 
     Raises
@@ -35,7 +36,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     StorageError
         If the file cannot be written.
     """
-    replace_file(Path(path), to_bytes(model))
+    replace_file(Path(path), to_bytes(model if isinstance(model, Model) else model.to_model()))
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -78,6 +79,7 @@ def to_bytes(model: Model) -> bytes:
         "scale": model.scale,
         "activation": model.activation,
         "settings": dict(model.settings),
+        "table": None if model.table is None else model.table.to_record(),
     }
     text = json.dumps(record, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     tensors = {name: np.ascontiguousarray(model.parameters[name]) for name in _TENSORS}
@@ -174,8 +176,21 @@ def _to_model(record: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) 
     input_shape = _check_shape(record["input_shape"])
     classes = _check_classes(record["classes"])
     _check_tensors(tensors, math.prod(input_shape), 1 if len(classes) == 2 else len(classes))
+    table = _check_table(record["table"], input_shape, scale)
     parameters = {name: tensors[name] for name in _TENSORS}
-    return Model(parameters, classes, input_shape, float(scale), activation, record["settings"])
+    return Model(parameters, classes, input_shape, float(scale), activation, record["settings"], table)
+
+
+def _check_table(record: Any, input_shape: tuple[int, ...], scale: float) -> TableEncoding | None:
+    if record is None:
+        return None
+    try:
+        table = TableEncoding.from_record(record)
+    except ValueError as error:
+        raise _BrokenRuleError(f"{error}; get a fresh copy") from None
+    if input_shape != (table.n_values,) or scale != 1:
+        raise _BrokenRuleError("its table does not make samples of its input_shape and scale 1; get a fresh copy")
+    return table
 
 
 def _check_shape(shape: Any) -> tuple[int, ...]:

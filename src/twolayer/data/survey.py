@@ -1,0 +1,395 @@
+"""A table before training: the kinds of its columns, how they are encoded, and what a person should know about them.
+
+Everything is counted by DuckDB, so that a table larger than memory is no other case. What is learned of the columns,
+means and levels, is learned of the training rows alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twolayer.data.report import DataReport, percent, warn_of_classes
+from twolayer.data.split import hold_out
+from twolayer.data.table_encoding import MAX_LEVELS, CategoryColumn, Column, NumberColumn, TableEncoding
+from twolayer.data.tables import Sql, Table, as_number, as_text, select, sql_name
+from twolayer.errors import DataError
+
+MAX_CLASSES = 1000
+_EXACT_ROWS = 1_000_000  # of more rows different values are counted approximately
+_COMPARED_ROWS = 5_000_000  # rows are compared with each other in tables of at most so many
+_RARE_ROWS = 10  # a level of fewer rows is rare, in a table of some thousand rows
+_FAR_DEVIATIONS = 30
+_MOSTLY = 0.5
+_ON_REQUEST = "on request"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found out about a table.
+
+    Attributes
+    ----------
+    encoding : TableEncoding
+    classes : tuple of int or of str
+        In order, of two the positive one second.
+    codes : integer array of shape (n_rows,)
+        Place of each row's class among the classes, -1 where the target is missing.
+    train, test : arrays of int
+        Rows to learn from and rows held out, in rising order.
+    report : DataReport
+    """
+
+    encoding: TableEncoding
+    classes: tuple[Any, ...]
+    codes: np.ndarray[Any, Any]
+    train: np.ndarray[Any, Any]
+    test: np.ndarray[Any, Any]
+    report: DataReport
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a column holds in the training rows."""
+
+    name: str
+    kind: str
+    n_missing: int
+    n_different: int
+    summary: str
+    key: tuple[Any, ...]  # equal for columns that may be the same
+    encoded: Column | None = None
+    ignored: str | None = None
+
+
+def survey_table(
+    table: Table,
+    target: str,
+    *,
+    ignore: Sequence[str] = (),
+    positive: str | None = None,
+    share: float = 0.0,
+    random_state: int = 0,
+    keep_spellings: bool = False,
+) -> Survey:
+    """Look at a table that is to be learned from.
+
+    Parameters
+    ----------
+    table : Table
+    target : str
+        The column of the classes.
+    ignore : sequence of str
+        Columns to leave out.
+    positive : str, optional
+        Which of two classes is the positive one; the second in order when not given.
+    share : float
+        Of the rows, held out.
+    random_state : int
+        Seed of the rows that are held out.
+    keep_spellings : bool
+        Take classes that differ in upper and lower case alone for different ones.
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    DataError
+        If the target is not there or makes no classes, or a column cannot be used.
+    """
+    table.check_columns([target], "the target")
+    table.check_columns(list(ignore), "to be ignored")
+    classes = order_classes(_find_classes(table, target, keep_spellings=keep_spellings), positive)
+    codes = code_target(table, target, classes)
+    known = np.flatnonzero(codes >= 0)
+    rest, out = hold_out(codes[known], share, random_state)
+    train, test = known[rest], known[out]
+    kept = np.zeros(table.n_rows, bool)
+    kept[train] = True
+    table.register("_twolayer", {"_twolayer_kept": kept, "_twolayer_code": codes})
+    found = _find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train))
+    columns = tuple(column.encoded for column in found if column.encoded is not None)
+    if not columns:
+        raise DataError(f"{table.name} has no column to learn from beside {target!r}: name another table.")
+    encoding = TableEncoding(target, columns)
+    warnings = [
+        *_warn_of_target(table, target, len(codes) - len(known)),
+        *warn_of_classes(classes, codes[train], codes[test]),
+        *_warn_of_columns(table, found, len(train), len(classes)),
+        *_warn_of_rows(table, found, len(test)),
+    ]
+    counts = dict(zip(map(str, classes), np.bincount(codes[train], minlength=len(classes)).tolist(), strict=True))
+    shown = tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
+    report = DataReport(len(train), len(test), target, counts, shown, tuple(warnings))
+    return Survey(encoding, classes, codes, train, test, report)
+
+
+def code_target(table: Table, target: str, classes: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """Return the place of each row's class among the classes, -1 where the target is missing.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or it holds another class.
+    """
+    table.check_columns([target], "the target")
+    value, kind = (as_text(target), "VARCHAR") if isinstance(classes[0], str) else (as_number(target), "DOUBLE")
+    if kind == "DOUBLE" and table.kinds[target] == "category":
+        value = f"TRY_CAST({as_text(target)} AS DOUBLE)"
+    wanted = {"classes": list(classes)}
+    place = f"list_position($classes::{kind}[], {value})"
+    expression = f"CAST(coalesce({place}, CASE WHEN {as_text(target)} IS NULL THEN 0 ELSE -1 END) AS INTEGER) - 1"
+    parts = [select(table, [expression], k, 0, n, wanted)[0] for k, (_, _, n) in enumerate(table.parts)]
+    codes = np.concatenate(parts).astype(np.int32)
+    strange = np.flatnonzero(codes == -2)
+    if len(strange):
+        (label,) = table.ask(
+            f"SELECT {as_text(target)} FROM {table.whole} WHERE {expression} = -2 LIMIT 1",
+            wanted,
+        )[0]
+        known = ", ".join(map(str, classes[:10]))
+        raise DataError(f"{table.name} has a class {label!r} in {target!r} that is not known (known: {known}).")
+    return codes
+
+
+def order_classes(classes: Sequence[Any], positive: str | None) -> tuple[Any, ...]:
+    """Return classes in order, of two the positive one second.
+
+    Raises
+    ------
+    DataError
+        If there are not two, or none of them is the positive one.
+    """
+    if positive is None:
+        return tuple(classes)
+    named = [label for label in classes if str(label) == positive]
+    if len(classes) != 2 or not named:
+        listed = ", ".join(map(str, classes[:10]))
+        raise DataError(f"The positive class must be one of two classes; got {positive!r}, and the classes {listed}.")
+    return (*(label for label in classes if label != named[0]), named[0])
+
+
+def _find_classes(table: Table, target: str, *, keep_spellings: bool) -> list[Any]:
+    """Return the classes of a target, sorted."""
+    kind = table.kinds[target]
+    if kind in ("date", "other"):
+        what = "dates" if kind == "date" else "no single values"
+        raise DataError(f"The target {target!r} holds {what}: name a column of classes.")
+    value = as_number(target) if kind == "number" else as_text(target)
+    query = f"SELECT DISTINCT {value} AS v FROM {table.whole} WHERE v IS NOT NULL LIMIT {MAX_CLASSES + 1}"
+    labels = [label for (label,) in table.ask(query)]
+    if len(labels) > MAX_CLASSES:
+        raise DataError(f"The target {target!r} has more than {MAX_CLASSES:,} values: name a column of classes.")
+    if kind == "number":
+        if not all(label.is_integer() for label in labels):
+            raise DataError(f"The target {target!r} holds decimal numbers: name a column of classes.")
+        labels = [int(label) for label in labels]
+    if not labels:
+        raise DataError(f"The target {target!r} has no values: name a column of classes.")
+    if len(labels) == 1:
+        message = f"All samples are of one class, {labels[0]}: the target {target!r} must have at least two classes."
+        raise DataError(message)
+    if kind != "number" and not keep_spellings:
+        spellings = Counter(label.casefold() for label in labels)
+        twice = sorted(label for label in labels if spellings[label.casefold()] > 1)
+        if twice:
+            message = f"The target {target!r} has {twice[0]!r} and {twice[1]!r}, two spellings of one class"
+            raise DataError(f"{message}: give it one, or say --keep-spellings if they are two classes.")
+    return sorted(labels)
+
+
+def _find_columns(table: Table, names: Sequence[str], ignore: list[str], n_train: int) -> list[_Found]:
+    """Return what each column holds in the training rows."""
+    dates = [name for name in names if table.kinds[name] == "date" and name not in ignore]
+    if dates:
+        listed = ", ".join(map(repr, dates))
+        message = f"{'Columns' if len(dates) > 1 else 'Column'} {listed} of {table.name} hold dates"
+        raise DataError(f"{message}: make numbers of them, such as year or age, or --ignore them.")
+    others = [name for name in names if table.kinds[name] == "other" and name not in ignore]
+    if others:
+        raise DataError(f"Column {others[0]!r} of {table.name} holds no single values: --ignore it.")
+    counters = _find_counters(table, [name for name in names if name in table.whole_numbers and name not in ignore])
+    numbers = [name for name in names if table.kinds[name] == "number" and name not in ignore]
+    found = {column.name: column for column in _find_numbers(table, numbers, counters, n_train)}
+    for name in names:
+        if name in ignore:
+            found[name] = _Found(name, table.kinds[name], 0, 0, "left out on request", (), ignored=_ON_REQUEST)
+        elif name not in found:
+            found[name] = _find_category(table, name, n_train)
+    return [found[name] for name in names]
+
+
+def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
+    """Return the columns that only count the rows, in any order."""
+    if not names or table.n_rows < 3:
+        return set()
+    counted = "approx_count_distinct" if table.n_rows > _EXACT_ROWS else "count DISTINCT"
+    query = []
+    for name in map(sql_name, names):
+        different = f"count(DISTINCT {name})" if counted == "count DISTINCT" else f"{counted}({name})"
+        query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
+    row = table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
+    figures = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
+    n = table.n_rows
+    return {name for name, some, span, different in figures if some == n and span == n - 1 and different >= 0.9 * n}
+
+
+_TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
+
+
+def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Found]:
+    """Return what columns of numbers hold."""
+    if not names:
+        return []
+    figures = []
+    for name in names:
+        x = as_number(name)
+        different = f"approx_count_distinct({x})" if n_train > _EXACT_ROWS else f"count(DISTINCT {x})"
+        finite = f"FILTER (WHERE NOT isinf({x}))"
+        figures.append(
+            f"count({x}), count(*) FILTER (WHERE isinf({x})), avg({x}) {finite}, stddev_pop({x}) {finite}, "
+            f"min({x}), max({x}), {different}"
+        )
+    row = table.ask(f"SELECT {', '.join(figures)} FROM {_TRAINING.format(table.whole)}")[0]
+    columns = []
+    for k, name in enumerate(names):
+        n, n_infinite, mean, deviation, low, high, n_different = row[7 * k : 7 * k + 7]
+        if n_infinite:
+            message = f"Column {name!r} of {table.name} has {n_infinite:,} infinite value{'s' * (n_infinite > 1)}"
+            raise DataError(f"{message}: repair or leave it out with --ignore.")
+        missing = n_train - n
+        reason = None
+        if not n:
+            reason = "no values"
+        elif low == high and not missing:
+            reason = f"always {low:g}"
+        elif name in counters:
+            reason = "counts the rows"
+        summary = reason or f"{low:g} to {high:g}"
+        encoded = None if reason else NumberColumn(name, mean, deviation if deviation > 0 else 1.0, missing > 0)
+        key = ("number", n, low, high, n_different, None if mean is None else round(mean, 12))
+        columns.append(
+            _Found(name, "number", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
+        )
+    return columns
+
+
+def _find_category(table: Table, name: str, n_train: int) -> _Found:
+    """Return what a column of categories holds."""
+    value, training = as_text(name), _TRAINING.format(table.whole)
+    grouped = f"SELECT {value} AS v, count(*) AS n FROM {training} GROUP BY v"
+    limited = f"SELECT v, n FROM ({grouped}) WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {MAX_LEVELS}"
+    counted = table.ask(limited)
+    n, n_different = table.ask(f"SELECT sum(n)::BIGINT, count(*) FROM ({grouped}) WHERE v IS NOT NULL")[0]
+    n = n or 0
+    missing = n_train - n
+    least = max(2, min(_RARE_ROWS, n_train // 200))
+    levels = tuple(level for level, count in counted if count >= least)
+    reason = None
+    if not n:
+        reason = "no values"
+    elif n_different == 1 and not missing:
+        reason = f"always {counted[0][0]}"
+    elif not levels:
+        reason = "nearly every row has a value of its own"
+    n_rare = n_different - len(levels)
+    rare = f", {n_rare:,} rare" if n_rare else ""
+    summary = reason or f"{len(levels):,} level{'s' * (len(levels) != 1)}{rare}"
+    encoded = None if reason else CategoryColumn(name, levels, n_rare > 0, missing > 0)
+    key = ("category", n, n_different, tuple(count for _, count in counted))
+    return _Found(name, "category", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
+
+
+def _with_missing(summary: str, missing: int, n: int) -> str:
+    return f"{summary}; {missing:,} missing" if missing and n else summary
+
+
+def _warn_of_target(table: Table, target: str, n_missing: int) -> list[str]:
+    if not n_missing:
+        return []
+    rows = f"{n_missing:,} row{'s have' if n_missing > 1 else ' has'}"
+    return [
+        f"{rows} no {target!r} and {'are' if n_missing > 1 else 'is'} left out ({percent(n_missing, table.n_rows)})."
+    ]
+
+
+def _warn_of_columns(table: Table, found: Sequence[_Found], n_train: int, n_classes: int) -> list[str]:
+    """Return sentences about columns: useless, mostly empty, the same, giving the target away, far values."""
+    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != _ON_REQUEST]
+    used = [column for column in found if column.encoded]
+    warnings += [
+        f"Column {column.name!r} is missing in {percent(column.n_missing, n_train)} of the rows."
+        for column in used
+        if column.n_missing > _MOSTLY * n_train
+    ]
+    for k, column in enumerate(used):
+        same = (other.name for other in used[:k] if other.key == column.key and _are_equal(table, other, column))
+        warnings += [f"Column {column.name!r} is the same as {name!r}: --ignore one of them." for name in same][:1]
+    most = max(n_classes, min(MAX_LEVELS, n_train // 10))
+    few = [c for c in used if 2 <= c.n_different <= most and c.n_missing < n_train / 10]
+    warnings += [
+        f"Column {column.name!r} alone tells the target: if it is known only afterwards, --ignore it."
+        for column in few
+        if _tells_target(table, column)
+    ]
+    far = ((column, _farthest(column)) for column in used)
+    warnings += [
+        f"Column {column.name!r} has values {deviations:,.0f} deviations from its mean: its logarithm may do better."
+        for column, deviations in far
+        if deviations > _FAR_DEVIATIONS
+    ]
+    return warnings
+
+
+def _farthest(column: _Found) -> float:
+    """Return how many deviations the farthest number is from the mean; 0 for categories."""
+    number = column.encoded
+    if not isinstance(number, NumberColumn):
+        return 0.0
+    low, high = column.key[2], column.key[3]
+    return float(max(high - number.mean, number.mean - low) / number.deviation)
+
+
+def _value(column: _Found) -> Sql:
+    return as_number(column.name) if column.kind == "number" else as_text(column.name)
+
+
+def _are_equal(table: Table, a: _Found, b: _Found) -> bool:
+    """Tell whether two columns hold the same, row by row."""
+    query = f"SELECT count(*) FROM {_TRAINING.format(table.whole)} AND {_value(a)} IS DISTINCT FROM {_value(b)}"
+    return bool(table.ask(query)[0][0] == 0)
+
+
+def _tells_target(table: Table, column: _Found) -> bool:
+    """Tell whether each value of a column goes with one class only."""
+    pairs = f"SELECT DISTINCT {_value(column)} AS v, _twolayer_code AS code FROM {_TRAINING.format(table.whole)}"
+    figures = "count(*), count(DISTINCT v), count(DISTINCT code)"
+    n_pairs, n_values, n_codes = table.ask(f"SELECT {figures} FROM ({pairs}) WHERE v IS NOT NULL")[0]
+    return bool(n_pairs == n_values and n_codes > 1)
+
+
+def _warn_of_rows(table: Table, found: Sequence[_Found], n_test: int) -> list[str]:
+    """Return sentences about rows that are the same: held out and learned from, or of different classes."""
+    if table.n_rows > _COMPARED_ROWS:
+        return []
+    values = ", ".join(_value(column) for column in found if column.encoded)
+    hashed = f"SELECT hash({values}) AS h, _twolayer_kept AS kept, _twolayer_code AS code FROM {table.whole} POSITIONAL JOIN _twolayer WHERE _twolayer_code >= 0"
+    grouped = (
+        "SELECT count(*) FILTER (WHERE kept) AS n_train, count(*) FILTER (WHERE NOT kept) AS n_test, "
+        f"count(DISTINCT code) AS n_codes, count(*) AS n FROM ({hashed}) GROUP BY h"
+    )
+    figures = "sum(n_test) FILTER (WHERE n_train > 0), sum(n) FILTER (WHERE n_codes > 1)"
+    both, split = table.ask(f"SELECT {figures} FROM ({grouped})")[0]
+    warnings = []
+    if n_test and both:
+        message = (
+            f"{int(both):,} of the {n_test:,} test rows stand among the training rows too ({percent(both, n_test)})"
+        )
+        warnings.append(f"{message}: their part of the test accuracy is remembered, not learned.")
+    if split:
+        warnings.append(f"{int(split):,} rows are the same as others of another class: no model can tell them apart.")
+    return warnings

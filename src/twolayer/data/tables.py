@@ -1,0 +1,509 @@
+"""Tables of any size and kind that DuckDB reads.
+
+CSV of any dialect, TSV, Parquet, JSON lines, gzipped or not; a glob of files, an SQL query, a frame in memory.
+
+Parquet is read where it lies, a few row groups at a time; everything else is brought into a database that DuckDB keeps
+in memory, or in a temporary file where that is too small.
+"""
+
+import csv
+import glob
+import gzip
+import itertools
+import re
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twolayer.data.rows import Rows, split_evenly
+from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.errors import DataError, FileFormatError, MissingFileError, SettingError, StorageError
+from twolayer.storage import open_file
+
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
+ENCODINGS = ("utf-8", "utf-16", "latin-1")
+BLOCK_ROWS = 65_536
+_TEXT_FILES = (".csv", ".tsv", ".tab", ".psv", ".txt", ".data")
+_JSON_FILES = (".jsonl", ".ndjson", ".json")
+_PARQUET_FILES = (".parquet", ".pq")
+_COUNTER = "file_row_number"  # DuckDB's name for the place of a row in its Parquet file
+_SUFFIXES = (*_TEXT_FILES, *_JSON_FILES, *_PARQUET_FILES)
+_SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out its columns' kinds
+_SNIFF_LINES = 1_000_000  # of a larger one
+_NUMBERS = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|BIGNUM")
+_WHOLE = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)")
+_CATEGORIES = re.compile(r"VARCHAR|BOOLEAN|ENUM.*|UUID|\"?NULL\"?")
+_DATES = re.compile(r"(DATE|TIME|INTERVAL).*")
+_QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
+
+Sql = str
+
+
+class Table:
+    """A table that DuckDB reads.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in an error.
+    connection : DuckDB connection
+    parts : sequence of (str, str, int)
+        What to select from, the column that counts its rows from 0, and the number of them; one after the other they
+        are the table.
+    whole : str
+        What to select from to have all of them.
+
+    Attributes
+    ----------
+    kinds : dict
+        "number", "category", "date" or "other" of each column, in their order.
+    whole_numbers : set of str
+        Columns of whole numbers.
+    n_rows : int
+    """
+
+    def __init__(self, name: str, connection: Any, parts: Sequence[tuple[Sql, str, int]], whole: Sql) -> None:
+        self.name, self._connection, self.parts, self.whole = name, connection, tuple(parts), whole
+        described = self.ask(f"DESCRIBE SELECT * FROM {whole}")
+        types = {column: kind for column, kind, *_ in described if column != _COUNTER}
+        self.kinds = {column: _kind_of(kind) for column, kind in types.items()}
+        self.whole_numbers = {column for column, kind in types.items() if _WHOLE.fullmatch(kind)}
+        self.n_rows = sum(n for _, _, n in parts)
+
+    def ask(self, query: Sql, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a query gives."""
+        return self._run(query, parameters).fetchall()  # type: ignore[no-any-return]
+
+    def ask_arrays(self, query: Sql, parameters: Any = None) -> list[np.ndarray[Any, Any]]:
+        """Return the columns that a query gives."""
+        return list(self._run(query, parameters).fetchnumpy().values())
+
+    def register(self, name: str, columns: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Let queries select from arrays, which stand row by row beside the table's rows."""
+        self._connection.register(name, dict(columns))
+
+    def write(self, path: Path, names: Sequence[str], columns: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Write some of its columns and others beside them as Parquet or CSV, by the path's ending.
+
+        Parameters
+        ----------
+        path : Path
+            Is overwritten.
+        names : sequence of str
+            Columns of the table.
+        columns : mapping of str to arrays of shape (n_rows,)
+        """
+        self.register("beside", columns)
+        listed = ", ".join(
+            [*(f"whole.{sql_name(name)}" for name in names), *(f"beside.{sql_name(name)}" for name in columns)]
+        )
+        query = f"SELECT {listed} FROM {self.whole} AS whole POSITIONAL JOIN beside"
+        form = "parquet" if path.suffix.lower() in _PARQUET_FILES else "csv, header"
+        self._run(f"COPY ({query}) TO {_text(str(path))} (FORMAT {form})", None)
+
+    def _run(self, query: Sql, parameters: Any) -> Any:
+        import duckdb
+
+        try:
+            return self._connection.execute(query, parameters)
+        except duckdb.OutOfRangeException:
+            raise DataError(f"{self.name} holds numbers too large to add up: repair or scale them.") from None
+        except duckdb.OutOfMemoryException:
+            raise StorageError(f"There is no room for {self.name}: free some space or give --memory more.") from None
+        except duckdb.Error as error:
+            raise DataError(f"{self.name} cannot be read: {_first_line(error)}.") from None
+
+    def check_columns(self, names: Sequence[str], need: str) -> None:
+        """Check that columns are there.
+
+        Raises
+        ------
+        DataError
+            If one is not; `need` says who needs it.
+        """
+        missing = [name for name in names if name not in self.kinds]
+        if missing:
+            listed = ", ".join(repr(name) for name in missing[:5]) + (" and others" if len(missing) > 5 else "")
+            has = ", ".join(list(self.kinds)[:12]) + (", ..." if len(self.kinds) > 12 else "")
+            plural = "s" if len(missing) > 1 else ""
+            raise DataError(f"{self.name} has no column{plural} {listed}, {need}: it has {has}.")
+
+
+class TableRows(Rows):
+    """The samples of a table, encoded block by block.
+
+    Parameters
+    ----------
+    table : Table
+    encoding : TableEncoding
+    block_rows : int, optional
+        Rows in a block at most.
+    dtype : numpy.dtype
+        Of the values.
+
+    Raises
+    ------
+    DataError
+        If the table has not the columns, or they are of another kind.
+    """
+
+    def __init__(
+        self, table: Table, encoding: TableEncoding, block_rows: int | None = None, dtype: Any = np.float32
+    ) -> None:
+        self._table, self._encoding, self.dtype = table, encoding, np.dtype(dtype)
+        self.shape = (table.n_rows, encoding.n_values)
+        blocks = [
+            (part, start, size)
+            for part, (_, _, n) in enumerate(table.parts)
+            for start, size in _spans(split_evenly(n, block_rows or BLOCK_ROWS))
+            if size
+        ]
+        self._blocks, self.blocks = blocks, tuple(size for _, _, size in blocks)
+        table.check_columns([column.name for column in encoding.columns], "which the model needs")
+        self._expressions = [_expression(table, column, k) for k, column in enumerate(encoding.columns)]
+        self._levels = {
+            f"levels{k}": list(column.levels)
+            for k, column in enumerate(encoding.columns)
+            if isinstance(column, CategoryColumn)
+        }
+
+    def read(self, block: int) -> np.ndarray[Any, Any]:
+        """Return the samples of one block."""
+        part, start, size = self._blocks[block]
+        raw = select(self._table, self._expressions, part, start, size, self._levels)
+        for column, values in zip(self._encoding.columns, raw, strict=True):
+            if isinstance(column, NumberColumn) and np.isinf(values).any():
+                raise DataError(f"Column {column.name!r} of {self._table.name} has an infinite value: repair it.")
+        return self._encoding.encode(raw, self.dtype)
+
+
+def select(
+    table: Table, expressions: Sequence[Sql], part: int, start: int, size: int, parameters: Any = None
+) -> list[np.ndarray[Any, Any]]:
+    """Return expressions of some rows of one part of a table, in their order."""
+    source, counter, _ = table.parts[part]
+    listed = ", ".join(f"{expression} AS c{k}" for k, expression in enumerate(expressions))
+    where = f"{counter} >= {start} AND {counter} < {start + size}"
+    query = f"SELECT {listed} FROM {source} WHERE {where}"
+    return table.ask_arrays(query, parameters or None)
+
+
+def is_table_name(name: str) -> bool:
+    """Tell whether a name is that of a table: a file by its ending, a glob, or an SQL query."""
+    if _QUERY.match(name) and " " in name.strip():
+        return True
+    suffixes = Path(name).suffixes[-2:]
+    return bool(suffixes) and (suffixes[-1].lower() in _SUFFIXES or _is_packed(suffixes))
+
+
+def _is_packed(suffixes: list[str]) -> bool:
+    return len(suffixes) == 2 and suffixes[1].lower() == ".gz" and suffixes[0].lower() in _SUFFIXES
+
+
+def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None = None) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    name : str
+        A path with a known ending, a glob of such, or an SQL query.
+    encoding : str
+        Of the text in CSV files: one of `ENCODINGS`.
+    memory_bytes : int, optional
+        What DuckDB may take.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    MissingFileError, StorageError, FileFormatError, DataError, SettingError
+        If there is no such table, or it cannot be read.
+    """
+    if encoding not in ENCODINGS:
+        raise SettingError(f"There is no encoding {encoding!r} here: choose one of {', '.join(ENCODINGS)}.")
+    connection = _connect(memory_bytes)
+    if _QUERY.match(name):
+        return _load(name, connection, f"({name.rstrip().rstrip(';')})", "the query", _first_line)
+    paths = _find_files(name)
+    ending = next(suffix for suffix in reversed(paths[0].suffixes) if suffix.lower() in _SUFFIXES).lower()
+    if ending in _PARQUET_FILES:
+        return _open_parquet(name, connection, paths)
+    if ending in _JSON_FILES:
+        source = f"read_json_auto({_listed(paths)}, union_by_name = true, sample_size = -1)"
+        return _load(name, connection, source, name, lambda error: f"it is no JSON lines: {_first_line(error)}")
+    return _read_text(name, connection, paths, encoding)
+
+
+def as_table(data: Any, name: str = "the data") -> Table:
+    """Return a table of a frame, or of a mapping of names to columns; `name` is what errors call it."""
+    if isinstance(data, Table):
+        return data
+    connection = _connect(None)
+    if isinstance(data, Mapping):
+        data = {str(column): np.asarray(values) for column, values in data.items()}
+    elif hasattr(data, "to_dict") and hasattr(data, "get_columns"):  # polars, without its way through pyarrow
+        data = {column: _from_series(values) for column, values in data.to_dict().items()}
+    elif not hasattr(data, "columns"):
+        raise DataError(
+            f"A model of a table takes a frame, or a mapping of names to columns, not a {type(data).__name__}."
+        )
+    try:
+        connection.register("frame", data)
+    except Exception as error:  # noqa: BLE001 - whatever a frame of another library raises
+        raise DataError(f"The frame cannot be read: {_first_line(error)}.") from None
+    return _load(name, connection, "frame", name, _first_line)
+
+
+def _from_series(series: Any) -> np.ndarray[Any, Any]:
+    """Return a column of polars as an array; missing values are None in one of objects."""
+    values = series.to_numpy()
+    if values.dtype.kind in "iufb" and not series.null_count():
+        return np.asarray(values)
+    return np.array(series.to_list(), object)
+
+
+def sql_name(name: str) -> Sql:
+    """Return a column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def as_number(name: str) -> Sql:
+    """Return the SQL of a column's numbers, NULL where missing or not a number."""
+    return f"nullif(CAST({sql_name(name)} AS DOUBLE), 'nan'::DOUBLE)"
+
+
+def as_text(name: str) -> Sql:
+    """Return the SQL of a column's texts, NULL where missing."""
+    trimmed = f"trim(CAST({sql_name(name)} AS VARCHAR))"
+    tokens = ", ".join(f"'{token}'" for token in MISSING)
+    return f"CASE WHEN {trimmed} IN ({tokens}) THEN NULL ELSE {trimmed} END"
+
+
+def _expression(table: Table, column: NumberColumn | CategoryColumn, k: int) -> Sql:
+    """Return the SQL of what a column's `encode` takes; DataError where the table's is of another kind."""
+    kind, text = table.kinds[column.name], as_text(column.name)
+    if isinstance(column, NumberColumn):
+        if kind == "number":
+            return f"coalesce({as_number(column.name)}, 'nan'::DOUBLE)"
+        wrong: Any = kind in ("date", "other")
+        if kind == "category":
+            where = f"{text} IS NOT NULL AND TRY_CAST({text} AS DOUBLE) IS NULL"
+            found = table.ask(f"SELECT {text} FROM {table.whole} WHERE {where} LIMIT 1")
+            wrong = f"text ({found[0][0]!r})" if found else None
+        if not wrong:
+            return f"coalesce(TRY_CAST({text} AS DOUBLE), 'nan'::DOUBLE)"
+        what = wrong if isinstance(wrong, str) else {"date": "dates"}.get(kind, "no single values")
+        raise DataError(
+            f"Column {column.name!r} of {table.name} holds {what} where the model takes numbers: repair it."
+        )
+    if kind in ("date", "other") or (kind == "number" and column.name not in table.whole_numbers):
+        what = {"date": "dates", "number": "decimal numbers"}.get(kind, "no single values")
+        known = ", ".join(repr(level) for level in column.levels[:3])
+        message = f"Column {column.name!r} of {table.name} holds {what} where the model takes categories"
+        raise DataError(f"{message} such as {known}: repair it.")
+    place = f"list_position($levels{k}::VARCHAR[], {text})"
+    return f"CAST(coalesce({place}, CASE WHEN {text} IS NULL THEN -1 ELSE 0 END) AS INTEGER)"
+
+
+def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return zip(itertools.accumulate(sizes, initial=0), sizes, strict=False)
+
+
+def _kind_of(kind: str) -> str:
+    for pattern, name in ((_NUMBERS, "number"), (_CATEGORIES, "category"), (_DATES, "date")):
+        if pattern.fullmatch(kind):
+            return name
+    return "other"
+
+
+def _connect(memory_bytes: int | None) -> Any:
+    """Return a connection that reaches no network, and keeps what memory cannot hold in a folder that goes with it."""
+    try:
+        import duckdb
+    except ImportError:
+        raise SettingError("Tables need DuckDB: pip install duckdb.") from None
+    connection = duckdb.connect()
+    folder = tempfile.TemporaryDirectory(prefix="twolayer-")
+    weakref.finalize(connection, folder.cleanup)
+    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    settings |= {"temp_directory": _text(folder.name), "enable_progress_bar": "false"}
+    if memory_bytes is not None:
+        settings["memory_limit"] = _text(f"{max(64, memory_bytes // 2**20)}MiB")
+    for name, value in settings.items():
+        connection.execute(f"SET {name} = {value}")
+    return connection
+
+
+def _load(name: str, connection: Any, source: Sql, called: str, explain: Callable[[Exception], str]) -> Table:
+    """Bring what a source gives into the connection's own database."""
+    import duckdb
+
+    try:
+        connection.execute(f"CREATE OR REPLACE TABLE data AS SELECT * FROM {source}")
+        (n_rows,) = connection.execute("SELECT count(*) FROM data").fetchone()
+    except duckdb.OutOfMemoryException:
+        raise StorageError(f"There is no room for {called}: free some space or give --memory more.") from None
+    except duckdb.Error as error:
+        raise FileFormatError(f"{called} cannot be read: {explain(error)}.") from None
+    table = Table(name, connection, [("data", "rowid", n_rows)], "data")
+    if not n_rows:
+        raise DataError(f"{called} has no rows: name a table that has some.")
+    return table
+
+
+def _find_files(name: str) -> list[Path]:
+    """Return the files of a path or a glob."""
+    path = Path(name)
+    if path.is_file():
+        paths = [path]
+    elif path.is_dir():
+        raise StorageError(f"{path} is a folder: name its files, like {path}/*.csv.")
+    else:
+        paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207 - absolute ones too
+        if not paths:
+            what = "no files like" if glob.has_magic(name) else "no file"
+            raise MissingFileError(f"There is {what} {name}: check the path.")
+    for each in paths:
+        with open_file(each) as file:  # its sentences
+            file.read(1)
+    return paths
+
+
+def _open_parquet(name: str, connection: Any, paths: list[Path]) -> Table:
+    """Return the table of Parquet files, which stay where they are."""
+    import duckdb
+
+    parts = []
+    for path in paths:
+        try:
+            query = f"SELECT num_rows FROM parquet_file_metadata({_text(str(path))})"
+            (n_rows,) = connection.execute(query).fetchone()
+        except (duckdb.Error, TypeError) as error:
+            raise FileFormatError(f"{path} is no Parquet file, or is damaged ({_first_line(error)}).") from None
+        parts.append((f"read_parquet({_text(str(path))}, {_COUNTER} = true)", _COUNTER, n_rows))
+    union = f"union_by_name = true, {_COUNTER} = true"
+    table = Table(name, connection, parts, f"read_parquet({_listed(paths)}, {union})")
+    if not table.n_rows:
+        raise DataError(f"{name} has no rows: name a table that has some.")
+    for path, (source, _, _) in zip(paths, parts, strict=True):
+        columns = {column for column, *_ in table.ask(f"DESCRIBE SELECT * FROM {source}")}
+        _check_same_columns(path, paths[0], columns - {_COUNTER}, set(table.kinds))
+    return table
+
+
+def _check_same_columns(path: Path, first: Path, columns: set[str], known: set[str]) -> None:
+    odd = sorted(columns ^ known)
+    if odd:
+        raise DataError(
+            f"{first} and {path} do not have the same columns ({odd[0]!r}): use files that belong together."
+        )
+
+
+def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> Table:
+    """Return the table of CSV files, whatever separates their values."""
+    first = paths[0]
+    if not first.stat().st_size:
+        raise DataError(f"{first} is empty: name a table that has rows.")
+    large = sum(path.stat().st_size for path in paths) > _SNIFF_BYTES
+    missing = ", ".join(_text(token) for token in MISSING)
+    options = [
+        f"encoding = '{encoding}'",
+        f"sample_size = {_SNIFF_LINES if large else -1}",
+        f"nullstr = [{missing}]",
+        "union_by_name = true",
+        "skip = 0",  # else lines that do not fit are passed over in silence
+        "comment = ''",
+    ]
+
+    def load(*more: str) -> Table:
+        source = f"read_csv({_listed(paths)}, {', '.join([*options, *more])})"
+        return _load(name, connection, source, name, lambda error: _explain(error, paths, encoding))
+
+    table = load()
+    if len(table.kinds) == 1:  # no separator gave lines of the same length
+        if (ragged := _find_ragged(first, encoding)) is not None:
+            raise FileFormatError(ragged)
+        if re.search(r"\S \S", next(iter(table.kinds))):
+            table = load("delim = ' '")
+    if _separator(first, encoding) == ";" and any(
+        kind == "category" and _has_commas(table, column) for column, kind in table.kinds.items()
+    ):
+        table = load("decimal_separator = ','", "delim = ';'")
+    for path in paths[1:]:
+        columns = _header(connection, path, options)
+        _check_same_columns(path, first, columns, set(table.kinds))
+    return table
+
+
+def _header(connection: Any, path: Path, options: Sequence[str]) -> set[str]:
+    query = f"DESCRIBE SELECT * FROM read_csv({_text(str(path))}, {', '.join(options)})"
+    return {column for column, *_ in connection.execute(query).fetchall()}
+
+
+def _has_commas(table: Table, column: str) -> bool:
+    """Tell whether all texts of a column are numbers with a decimal comma."""
+    text = as_text(column)
+    matches = f"regexp_full_match({text}, '[+-]?[0-9]+(,[0-9]+)?')"
+    (row,) = table.ask(f"SELECT count({text}), count(*) FILTER ({matches}) FROM {table.whole}")
+    return bool(row[0] and row[0] == row[1])
+
+
+def _explain(error: Exception, paths: list[Path], encoding: str) -> str:
+    """Say what is wrong with CSV files."""
+    text = str(error)
+    if "unicode" in text.lower() or "utf-8" in text.lower().split("possible")[0] or "not encoded" in text:
+        others = " or ".join(f"--encoding {other}" for other in ENCODINGS if other != encoding)
+        return f"its text is not {encoding}; say {others}, or convert it"
+    for path in paths:
+        ragged = _find_ragged(path, encoding)
+        if ragged is not None:
+            return ragged.rstrip(".")
+    return _first_line(error)
+
+
+def _separator(path: Path, encoding: str) -> str:
+    """Return what most often stands between values in the first line."""
+    with _open_text(path, encoding) as file:
+        line = file.readline()
+    return max(",;\t|", key=line.count)
+
+
+def _find_ragged(path: Path, encoding: str) -> str | None:
+    """Name the first line whose number of values is not that of the first, if there is one."""
+    separator = _separator(path, encoding)
+    try:
+        with _open_text(path, encoding) as file:
+            lines = csv.reader(file, delimiter=separator)
+            width = len(next(lines, []))
+            for values in lines:
+                if values and len(values) != width:
+                    count = f"{len(values)} value{'s' * (len(values) != 1)}"
+                    return f"Line {lines.line_num:,} of {path} has {count} where the first has {width}: repair it."
+    except (csv.Error, UnicodeDecodeError, OSError, EOFError):
+        return None
+    return None
+
+
+def _open_text(path: Path, encoding: str) -> Any:
+    reader: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    return reader(path, "rt", encoding=encoding, errors="replace", newline="")
+
+
+def _listed(paths: Sequence[Path]) -> Sql:
+    return "[" + ", ".join(_text(str(path)) for path in paths) + "]"
+
+
+def _text(value: str) -> Sql:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    """Return the gist of an error of DuckDB's."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"^(\w+ )*Error: ", "", lines[0]).rstrip(".: ")
