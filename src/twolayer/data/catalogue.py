@@ -4,6 +4,7 @@ After a colon a choice of labels may follow: `mnist:4,9`, `fashion/:0,6`, `pets/
 """
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -201,7 +202,9 @@ def _from_openml(name: str) -> tuple[Table, str | None]:
 
     stem, _, version = name.removeprefix(_OPENML).partition("@")
     try:
-        bunch = fetch_openml(stem, version=int(version) if version else "active", as_frame=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tries that failed; the sentences below say enough
+            bunch = fetch_openml(stem, version=int(version) if version else "active", as_frame=True, n_retries=1)
     except ImportError:
         raise SettingError("Tables from OpenML need pandas: pip install 'twolayer[openml]'.") from None
     except ValueError as error:  # no such data set, or no such version

@@ -73,7 +73,7 @@ class SomeRows(Rows):
         starts = np.concatenate([[0], np.cumsum(rows.blocks)])
         at = np.searchsorted(chosen, starts)
         parts = [chosen[a:b] - start for a, b, start in zip(at[:-1], at[1:], starts[:-1], strict=True)]
-        self._parts = [(block, part) for block, part in enumerate(parts) if len(part)]
+        self._parts = [(block, part) for block, part in enumerate(parts) if len(part)] or [(0, chosen[:0])]
         self.blocks = tuple(len(part) for _, part in self._parts)
         self.shape = (len(chosen), rows.shape[1])
 

@@ -33,6 +33,8 @@ def hold_out(y: Any, share: float, random_state: int = 0) -> tuple[np.ndarray[An
     if not 0 <= share < 1:
         raise SettingError(f"The share held out must be at least 0 and less than 1; got {share:g}.")
     y = np.asarray(y)
+    if not len(y):
+        return np.arange(0), np.arange(0)
     random = np.random.default_rng(random_state)
     out = np.zeros(len(y), bool)
     classes, code = np.unique(y, return_inverse=True)

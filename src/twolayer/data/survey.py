@@ -4,6 +4,7 @@ Everything is counted by DuckDB, so that a table larger than memory is no other 
 means and levels, is learned of the training rows alone.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from twolayer.data.tables import Sql, Table, as_number, as_text, select, sql_nam
 from twolayer.errors import DataError
 
 MAX_CLASSES = 1000
-_EXACT_ROWS = 1_000_000  # of more rows different values are counted approximately
-_COMPARED_ROWS = 5_000_000  # rows are compared with each other in tables of at most so many
+_EXACT_ROWS = 50_000  # of more rows different values are counted approximately
+_GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
+_COMPARED_ROWS = 2_000_000  # rows are compared with each other in tables of at most so many
 _RARE_ROWS = 10  # a level of fewer rows is rare, in a table of some thousand rows
 _FAR_DEVIATIONS = 30
 _MOSTLY = 0.5
+_LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
+_NUMBERS_WITH_FLAWS = 0.9
 _ON_REQUEST = "on request"
 
 
@@ -73,6 +77,7 @@ def survey_table(
     share: float = 0.0,
     random_state: int = 0,
     keep_spellings: bool = False,
+    compare_rows: bool = True,
 ) -> Survey:
     """Look at a table that is to be learned from.
 
@@ -91,6 +96,8 @@ def survey_table(
         Seed of the rows that are held out.
     keep_spellings : bool
         Take classes that differ in upper and lower case alone for different ones.
+    compare_rows : bool
+        Look for rows that are the same, which takes memory.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def survey_table(
         *_warn_of_target(table, target, len(codes) - len(known)),
         *warn_of_classes(classes, codes[train], codes[test]),
         *_warn_of_columns(table, found, len(train), len(classes)),
-        *_warn_of_rows(table, found, len(test)),
+        *(_warn_of_rows(table, found, len(test)) if compare_rows and table.n_rows <= _COMPARED_ROWS else ()),
     ]
     counts = dict(zip(map(str, classes), np.bincount(codes[train], minlength=len(classes)).tolist(), strict=True))
     shown = tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
@@ -207,7 +214,7 @@ def _find_columns(table: Table, names: Sequence[str], ignore: list[str], n_train
     dates = [name for name in names if table.kinds[name] == "date" and name not in ignore]
     if dates:
         listed = ", ".join(map(repr, dates))
-        message = f"{'Columns' if len(dates) > 1 else 'Column'} {listed} of {table.name} hold dates"
+        message = f"{'Columns' if len(dates) > 1 else 'Column'} {listed} of {table.name} with dates cannot be used"
         raise DataError(f"{message}: make numbers of them, such as year or age, or --ignore them.")
     others = [name for name in names if table.kinds[name] == "other" and name not in ignore]
     if others:
@@ -225,17 +232,20 @@ def _find_columns(table: Table, names: Sequence[str], ignore: list[str], n_train
 
 def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
     """Return the columns that only count the rows, in any order."""
-    if not names or table.n_rows < 3:
+    if not names or table.n_rows < _LEAST_COUNTED:
         return set()
-    counted = "approx_count_distinct" if table.n_rows > _EXACT_ROWS else "count DISTINCT"
     query = []
     for name in map(sql_name, names):
-        different = f"count(DISTINCT {name})" if counted == "count DISTINCT" else f"{counted}({name})"
+        different = _count_different(name, table.n_rows)
         query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
     row = table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
     figures = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
     n = table.n_rows
     return {name for name, some, span, different in figures if some == n and span == n - 1 and different >= 0.9 * n}
+
+
+def _count_different(value: Sql, n_rows: int) -> Sql:
+    return f"approx_count_distinct({value})" if n_rows > _EXACT_ROWS else f"count(DISTINCT {value})"
 
 
 _TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
@@ -245,22 +255,20 @@ def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_trai
     """Return what columns of numbers hold."""
     if not names:
         return []
-    figures = []
-    for name in names:
-        x = as_number(name)
-        different = f"approx_count_distinct({x})" if n_train > _EXACT_ROWS else f"count(DISTINCT {x})"
-        finite = f"FILTER (WHERE NOT isinf({x}))"
-        figures.append(
-            f"count({x}), count(*) FILTER (WHERE isinf({x})), avg({x}) {finite}, stddev_pop({x}) {finite}, "
-            f"min({x}), max({x}), {different}"
-        )
-    row = table.ask(f"SELECT {', '.join(figures)} FROM {_TRAINING.format(table.whole)}")[0]
-    columns = []
+    aliases = [f"x{k}" for k in range(len(names))]
+    numbers = ", ".join(f"{as_number(name)} AS {x}" for x, name in zip(aliases, names, strict=True))
+    source = f"(SELECT {numbers} FROM {_TRAINING.format(table.whole)})"
+    counts = (f"count({x}), min({x}), max({x}), {_count_different(x, n_train)}" for x in aliases)
+    counted = table.ask(f"SELECT {', '.join(counts)} FROM {source}")[0]
     for k, name in enumerate(names):
-        n, n_infinite, mean, deviation, low, high, n_different = row[7 * k : 7 * k + 7]
-        if n_infinite:
+        if math.inf in (counted[4 * k + 2], -(counted[4 * k + 1] or 0)):
+            n_infinite = table.ask(f"SELECT count(*) FROM {source} WHERE isinf(x{k})")[0][0]
             message = f"Column {name!r} of {table.name} has {n_infinite:,} infinite value{'s' * (n_infinite > 1)}"
             raise DataError(f"{message}: repair or leave it out with --ignore.")
+    means = table.ask(f"SELECT {', '.join(f'avg({x}), stddev_pop({x})' for x in aliases)} FROM {source}")[0]
+    columns = []
+    for k, name in enumerate(names):
+        (n, low, high, n_different), (mean, deviation) = counted[4 * k : 4 * k + 4], means[2 * k : 2 * k + 2]
         missing = n_train - n
         reason = None
         if not n:
@@ -281,6 +289,11 @@ def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_trai
 def _find_category(table: Table, name: str, n_train: int) -> _Found:
     """Return what a column of categories holds."""
     value, training = as_text(name), _TRAINING.format(table.whole)
+    if n_train > _GROUPED_ROWS:
+        (n_values,) = table.ask(f"SELECT approx_count_distinct({value}) FROM {training}")[0]
+        if n_values > n_train / 2:
+            reason = "nearly every row has a value of its own"
+            return _Found(name, "category", 0, n_values, reason, ("many", name), ignored=reason)
     grouped = f"SELECT {value} AS v, count(*) AS n FROM {training} GROUP BY v"
     limited = f"SELECT v, n FROM ({grouped}) WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {MAX_LEVELS}"
     counted = table.ask(limited)
@@ -289,6 +302,8 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     missing = n_train - n
     least = max(2, min(_RARE_ROWS, n_train // 200))
     levels = tuple(level for level, count in counted if count >= least)
+    if n_different > MAX_LEVELS:
+        _check_no_flawed_numbers(table, name)
     reason = None
     if not n:
         reason = "no values"
@@ -302,6 +317,18 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     encoded = None if reason else CategoryColumn(name, levels, n_rare > 0, missing > 0)
     key = ("category", n, n_different, tuple(count for _, count in counted))
     return _Found(name, "category", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
+
+
+def _check_no_flawed_numbers(table: Table, name: str) -> None:
+    """Check that a column with many texts is not one of numbers with a few texts among them."""
+    value = as_text(name)
+    text = f"{value} IS NOT NULL AND TRY_CAST({value} AS DOUBLE) IS NULL"
+    figures = f"count({value}), count(*) FILTER (WHERE {text}), any_value({value}) FILTER (WHERE {text})"
+    n, n_texts, example = table.ask(f"SELECT {figures} FROM {table.whole}")[0]
+    if 0 < n_texts <= (1 - _NUMBERS_WITH_FLAWS) * n:
+        rows = f"{n_texts:,} row{'s' * (n_texts > 1)}"
+        message = f"Column {name!r} of {table.name} holds numbers, but text such as {example!r} in {rows}"
+        raise DataError(f"{message}: repair it, or leave it out with --ignore.")
 
 
 def _with_missing(summary: str, missing: int, n: int) -> str:
@@ -374,10 +401,9 @@ def _tells_target(table: Table, column: _Found) -> bool:
 
 def _warn_of_rows(table: Table, found: Sequence[_Found], n_test: int) -> list[str]:
     """Return sentences about rows that are the same: held out and learned from, or of different classes."""
-    if table.n_rows > _COMPARED_ROWS:
-        return []
     values = ", ".join(_value(column) for column in found if column.encoded)
-    hashed = f"SELECT hash({values}) AS h, _twolayer_kept AS kept, _twolayer_code AS code FROM {table.whole} POSITIONAL JOIN _twolayer WHERE _twolayer_code >= 0"
+    rows = f"{table.whole} POSITIONAL JOIN _twolayer WHERE _twolayer_code >= 0"
+    hashed = f"SELECT hash({values}) AS h, _twolayer_kept AS kept, _twolayer_code AS code FROM {rows}"
     grouped = (
         "SELECT count(*) FILTER (WHERE kept) AS n_train, count(*) FILTER (WHERE NOT kept) AS n_test, "
         f"count(DISTINCT code) AS n_codes, count(*) AS n FROM ({hashed}) GROUP BY h"

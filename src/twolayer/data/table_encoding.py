@@ -14,6 +14,7 @@ import numpy as np
 
 MAX_COLUMNS = 20_000
 MAX_LEVELS = 100
+_ENCODED_ROWS = 1024  # at once, so that they stay in the cache while column after column is written
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,13 @@ class TableEncoding:
         array of shape (m, n_values)
         """
         X = np.empty((len(raw[0]), self.n_values), dtype)
-        end = 0
-        for column, values in zip(self.columns, raw, strict=True):
-            start, end = end, end + len(column.value_names)
-            column.encode(values, X[:, start:end])
+        ends = np.cumsum([len(column.value_names) for column in self.columns]).tolist()
+        for first in range(0, len(X), _ENCODED_ROWS):
+            rows = slice(first, first + _ENCODED_ROWS)
+            start = 0
+            for column, values, end in zip(self.columns, raw, ends, strict=True):
+                column.encode(values[rows], X[rows, start:end])
+                start = end
         return X
 
     def rows(self, table: Any, block_rows: int | None = None) -> Any:

@@ -19,7 +19,7 @@ from twolayer.data.tables import TableRows
 from twolayer.errors import DataError, SettingError
 
 DEFAULT_HOLD_OUT = 0.2
-_BASE_BYTES = 300 * 2**20  # what Python, NumPy, DuckDB and their code take without any data
+_BASE_BYTES = 200 * 2**20  # what Python, NumPy, DuckDB and their code take without any data
 _LEAST_ROOM = 48 * 2**20
 _COPIES = 3  # of the samples in the training type, while they are in memory
 _NO_LIMIT = 2**62
@@ -175,7 +175,7 @@ class _Plan:
 def _from_table(name: str, options: TrainingOptions) -> TrainingSet:
     read = options.read
     if options.memory_bytes is not None:
-        read = replace(read, memory_bytes=max(_LEAST_ROOM, options.memory_bytes - _BASE_BYTES) // 4)
+        read = replace(read, memory_bytes=max(_LEAST_ROOM, options.memory_bytes - _BASE_BYTES) // 2)
     table, target = open_table(name, read)
     target = options.target or target
     if target is None:
@@ -192,6 +192,7 @@ def _from_table(name: str, options: TrainingOptions) -> TrainingSet:
         share=share,
         random_state=options.seed,
         keep_spellings=options.keep_spellings,
+        compare_rows=options.memory_bytes is None,
     )
     encoding, itemsize = survey.encoding, np.dtype(options.dtype).itemsize
     raw_bytes = 8 * (len(encoding.columns) + 1)
