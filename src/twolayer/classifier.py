@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -248,6 +248,7 @@ class TwoLayerClassifier(
             If the data or a setting is not possible; the sentence says what to do.
         """
         self._check_settings()
+        given = X
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=True)
         seed = self._seed()
         start, classes = self._start(np.unique(y))
@@ -259,6 +260,8 @@ class TwoLayerClassifier(
         self.classes_ = classes
         self.__dict__.pop("_solver", None)
         told = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+        if hasattr(self, "feature_names_in_"):  # callbacks get samples that predict knows by their names
+            told["X"] = given if rest is None else lambda: _safe_indexing(given, rest)
         context = self._begin_callbacks(told)
         at_hand: list[Arrays] = [{}]
         max_epochs = int(self.max_iter) if isinstance(self.max_iter, Integral) else 1
@@ -676,6 +679,7 @@ class TwoLayerClassifier(
         scorer = check_scoring(self, scoring=self.scoring)
         probe = copy.copy(self)
         probe.classes_ = classes
+        probe.__dict__.pop("feature_names_in_", None)  # the samples have lost theirs
         takes_weights = self.scoring is None or "sample_weight" in inspect.signature(scorer).parameters
         weights = {"sample_weight": sample_weight} if sample_weight is not None and takes_weights else {}
 

@@ -124,7 +124,8 @@ class _Judge:
         good = replace(good, validation_cost=measure.cost, score=score)
         if kept.patience is None:
             return good, False
-        if self.best is None or self.best.score is None or score > self.best.score:
+        best = None if self.best is None else self.best.score
+        if best is None or math.isnan(best) or score > best:  # a scorer may have none for some outputs
             self.best = good
         better = score > self._bar + kept.tol
         self._bar, self._waited = max(self._bar, score), 0 if better else self._waited + 1

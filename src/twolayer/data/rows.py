@@ -1,12 +1,16 @@
 """Rows of samples that are read block by block, for data that memory need not hold."""
 
 import mmap
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
 from twolayer.errors import DataError
+
+_LEFT_FREE_BYTES = 2**29  # on a disk on which samples are put for the time of a training
 
 
 class Rows(ABC):
@@ -96,6 +100,28 @@ def let_go(mapped: Any) -> None:
     pages: Any = getattr(mapped, "_mmap", None)  # NumPy has no other name for it
     if hasattr(pages, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)
+
+
+def spool(rows: Rows, block_rows: int) -> Rows:
+    """Return rows as they are after being written to a temporary file once, from which each pass reads them quickly.
+
+    Where the disk has no room for them, they are returned as they came.
+
+    Parameters
+    ----------
+    rows : Rows
+        That take long to read: encoded, decompressed.
+    block_rows : int
+        Rows in a block at most.
+    """
+    n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
+    if shutil.disk_usage(tempfile.gettempdir()).free < n_bytes + _LEFT_FREE_BYTES:
+        return rows
+    with tempfile.TemporaryFile(prefix="twolayer-") as file:  # without a name, it goes with the last use of it
+        for block in range(len(rows.blocks)):
+            rows.read(block).tofile(file)
+        file.flush()
+        return ArrayRows(np.memmap(file, rows.dtype, "r", shape=rows.shape), block_rows)
 
 
 def split_evenly(n: int, most: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from twolayer.data.catalogue import Dataset, ReadOptions, Samples, is_table, load_dataset, open_table
 from twolayer.data.report import DataReport, report_samples
-from twolayer.data.rows import ArrayRows, Rows, SomeRows, gather
+from twolayer.data.rows import ArrayRows, Rows, SomeRows, gather, spool
 from twolayer.data.split import hold_out
 from twolayer.data.survey import code_target, order_classes, survey_table
 from twolayer.data.table_encoding import TableEncoding
@@ -207,7 +207,7 @@ def _from_table(name: str, options: TrainingOptions) -> TrainingSet:
         report = replace(survey.report, n_test=len(test))
     train_rows: Any = SomeRows(rows, survey.train)
     return TrainingSet(
-        X=train_rows if plan.streamed else gather(train_rows),
+        X=spool(train_rows, plan.block_rows) if plan.streamed else gather(train_rows),
         codes=survey.codes[survey.train],
         X_test=gather(test_rows) if len(codes_test) else None,
         codes_test=codes_test if len(codes_test) else None,
