@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 MAX_UNITS = 100
 MAX_SAMPLES = 20
+MAX_VALUES = 60
+_NAME_LENGTH = 30
 _DPI = 120
 _LEAST_COLUMNS = 5  # room for the title
 _GAP = 2  # empty cells between the images of a mosaic
@@ -74,11 +76,12 @@ def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
 
 
 def draw_units(ax: "Axes", model: Model) -> "AxesImage":
-    """Draw each hidden unit's weights as an image, all on one symmetric diverging scale.
+    """Draw each hidden unit's weights as an image, or of a table as a column, all on one symmetric diverging scale.
 
     Red weights raise the unit's activation, blue ones lower it. Above each image stands the unit's number and, with
     one output, its outgoing weight W2: where that is positive, the unit speaks for the second class. Of more than
-    `MAX_UNITS` units, those with the largest outgoing weights are drawn. Samples that are no images are drawn as rows.
+    `MAX_UNITS` units, those with the largest outgoing weights are drawn. The weights of colours are averaged; samples
+    that are no images are drawn as rows. Of the values of a table, the `MAX_VALUES` with the largest weights are drawn.
 
     Parameters
     ----------
@@ -94,10 +97,12 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[:MAX_UNITS])
     one_output = W2.shape[0] == 1
     titles = [f"{unit}: {_signed(float(W2[0, unit]))}" if one_output else f"{unit}" for unit in units]
-    limit = float(np.abs(W1[units]).max()) or 1.0
-    image = _draw_mosaic(
-        ax, [_as_image(W1[unit], model.input_shape) for unit in units], titles, "RdBu_r", -limit, limit
-    )
+    if model.table is not None:
+        image = _draw_columns(ax, W1[units].T, model.table.value_names, titles)
+    else:
+        images = [_in_grey(_as_image(W1[unit], model.input_shape)) for unit in units]
+        limit = max(float(np.abs(each).max()) for each in images) or 1.0
+        image = _draw_mosaic(ax, images, titles, "RdBu_r", -limit, limit)
     shown = (
         f"{n_h} hidden unit{'s' * (n_h > 1)}"
         if len(units) == n_h
@@ -141,6 +146,7 @@ def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage"
         for i in chosen
     ]
     images = [_as_image(X[i], model.input_shape) for i in chosen]
+    images = [image / model.scale if image.ndim == 3 else image for image in images]  # colours from 0 to 1
     colors = ["C3" if wrong[i] else "black" for i in chosen]
     image = _draw_mosaic(ax, images, titles, "gray_r", float(X[chosen].min()), float(X[chosen].max()), colors)
     total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else f"{len(X):,} samples"
@@ -204,7 +210,8 @@ def pictures(
         both = [lambda ax: draw_cost(ax, epochs), lambda ax: draw_errors(ax, epochs)]
         files[f"loss.{form}"] = render(both, (10, 4), form)
     n_units = min(MAX_UNITS, model.parameters["W1"].shape[0])
-    files[f"units.{form}"] = render([lambda ax: draw_units(ax, model)], _mosaic_size(n_units, 1.5), form)
+    size = _mosaic_size(n_units, 1.5) if model.table is None else _columns_size(n_units, model.n_features)
+    files[f"units.{form}"] = render([lambda ax: draw_units(ax, model)], size, form)
     if X is not None:
         if not len(X):
             raise DataError("There are no samples to draw: give some.")
@@ -232,8 +239,14 @@ def _signed(number: float) -> str:
 
 
 def _as_image(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Return one sample's values as a two-dimensional image; other shapes become one row."""
-    return values.reshape(shape) if len(shape) == 2 else values.reshape(1, -1)
+    """Return one sample's values as an image, grey or with three colours; other shapes become one row."""
+    is_image = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+    return values.reshape(shape) if is_image else values.reshape(1, -1)
+
+
+def _in_grey(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an image without colours: their mean."""
+    return image.mean(axis=2) if image.ndim == 3 else image
 
 
 def _columns(n: int) -> int:
@@ -257,13 +270,12 @@ def _draw_mosaic(
     title_colors: Sequence[str] | None = None,
 ) -> "AxesImage":
     """Draw images of one shape in a grid, each with a title, as one picture with one scale of colours."""
-    height, width = images[0].shape
+    height, width = images[0].shape[:2]
     columns = _columns(len(images))
     title_height = max(6.0, 0.28 * width) if height > 1 else 1.0
     row_height = height + math.ceil(title_height)
-    mosaic = np.full(
-        (math.ceil(len(images) / columns) * row_height, columns * (width + _GAP) - _GAP), np.nan, np.float32
-    )
+    size = math.ceil(len(images) / columns) * row_height, columns * (width + _GAP) - _GAP
+    mosaic = np.full((*size, *images[0].shape[2:]), np.nan if images[0].ndim == 2 else 1.0, np.float32)
     for index, (image, title) in enumerate(zip(images, titles, strict=True)):
         top, left = index // columns * row_height + math.ceil(title_height), index % columns * (width + _GAP)
         mosaic[top : top + height, left : left + width] = image
@@ -274,6 +286,28 @@ def _draw_mosaic(
     drawn = ax.imshow(mosaic, cmap=colors, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
     ax.set_axis_off()
     return drawn
+
+
+def _draw_columns(ax: "Axes", weights: np.ndarray[Any, Any], names: list[str], titles: list[str]) -> "AxesImage":
+    """Draw weights (values, units) as a picture with a named row a value and a column a unit."""
+    largest = np.abs(weights).max(axis=1)
+    shown = np.sort(np.argsort(-largest, kind="stable")[:MAX_VALUES])
+    limit = float(largest.max()) or 1.0
+    image = ax.imshow(weights[shown], cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    ax.set_yticks(range(len(shown)), [_shortened(names[value]) for value in shown], fontsize=7)
+    ax.set_xticks(range(len(titles)), titles, fontsize=7, rotation=90 if len(titles) > 12 else 0)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    return image
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _columns_size(n_units: int, n_values: int) -> tuple[float, float]:
+    """Width and height in inches of a picture of columns."""
+    return max(7.0, 0.5 * n_units + 3.0), max(2.5, 0.18 * min(MAX_VALUES, n_values) + 1.2)
 
 
 def _scale_by_range(ax: "Axes", values: Sequence[float]) -> None:

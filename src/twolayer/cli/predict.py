@@ -81,7 +81,6 @@ def _write_table(
     if table is None:
         first: dict[str, Any] = {"sample": np.arange(len(predictions))}
         first |= {} if samples.files is None else {"file": np.array(samples.files, object)}
-        first |= {} if samples.y is None else {"label": samples.y}
         table, kept = as_table(first), list(first)
     else:
         assert network.table is not None
@@ -89,6 +88,8 @@ def _write_table(
         kept = [name for name in table.kinds if name not in features]
     columns = {"prediction": predictions.astype(object) if predictions.dtype.kind == "U" else predictions}
     columns |= {f"share_{label}": shares[:, k] for k, label in enumerate(network.classes)}
+    if samples.y is not None:
+        columns["label"] = samples.y.astype(object) if samples.y.dtype.kind == "U" else samples.y
     taken = set(kept)
     columns = {_free(name, taken): column for name, column in columns.items()}
     if out is not None:
