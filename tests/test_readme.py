@@ -35,11 +35,15 @@ def test_every_file_linked_to_is_there():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
-    """As it stands, from a folder of its own."""
+def test_the_python_examples_run(tmp_path, monkeypatch, capsys):
+    """As they stand, from a folder of their own."""
     monkeypatch.chdir(tmp_path)
-    exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], {})
+    estimator, model = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
+    exec(estimator, {})
+    assert capsys.readouterr().out == "True\n"
+
+    exec(model, {})
     printed = capsys.readouterr().out
     assert re.match(r"converged \d+ errors of 1991\n\[[49 ]+\]\n$", printed)
     assert int(printed.split()[1]) < 100
