@@ -206,3 +206,23 @@ def test_weights_that_do_not_fit_are_told(weight):
     """One for each sample, none negative, not all zero."""
     with pytest.raises(DataError, match="2 numbers of at least 0"):
         make_objective(np.zeros((1, 2)), np.ones((1, 2)), sample_weight=weight)
+
+
+@pytest.mark.parametrize("engine", ["whole", "tiled", "streamed"])
+def test_a_mini_batch_that_weighs_nothing_moves_nothing(engine):
+    """Its cost and gradients are 0, not NaN; its right predictions count."""
+    if engine == "tiled" and load_kernel() is None:
+        pytest.skip("the kernel was not built")
+    random = np.random.default_rng(0)
+    X, Y = random.standard_normal((3, 40)), (random.random((1, 40)) > 0.5).astype(float)
+    weight = np.zeros(40)
+    weight[:5] = 1
+    parameters = {"W1": random.standard_normal((2, 3)), "b1": np.zeros((2, 1))}
+    parameters |= {"W2": random.standard_normal((1, 2)), "b2": np.zeros((1, 1))}
+
+    batch = make_objective(X, Y, engine, sample_weight=weight).rows(np.arange(20, 30))
+    found = batch.evaluate(parameters)
+
+    assert found.cost == 0
+    assert all(not grad.any() for grad in found.grads.values())
+    assert found.correct == make_objective(X, Y, "whole").rows(np.arange(20, 30)).measure(parameters).correct

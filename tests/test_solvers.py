@@ -44,7 +44,7 @@ def run(solver, objective, parameters, n_steps):
     evaluations = []
     for _ in range(n_steps):
         evaluations.append(objective.evaluate(parameters))
-        step = solver.step(parameters, evaluations[-1], objective.n_samples)
+        step = solver.step(parameters, evaluations[-1], objective.blocks)
         moved, _ = drive(
             step, lambda t: (objective if t.rows is None else objective.rows(t.rows)).evaluate(t.parameters)
         )
@@ -73,7 +73,7 @@ def test_a_fixed_step_is_the_assignments_update(network, learning_rate):
     X, Y, parameters = network
     evaluation = make_objective(X, Y).evaluate(parameters)
 
-    (moved, known), costs = drive(GradientDescent(learning_rate).step(parameters, evaluation, 1), pytest.fail)
+    (moved, known), costs = drive(GradientDescent(learning_rate).step(parameters, evaluation, (1,)), pytest.fail)
 
     assert known is None
     assert costs == []
@@ -89,7 +89,7 @@ def test_a_cost_never_rises(name, network):
     objective, solver = make_objective(X, Y), new(name)
     evaluation = objective.evaluate(parameters)
     for _ in range(8):
-        step, _ = drive(solver.step(parameters, evaluation, 1), lambda t: objective.evaluate(t.parameters))
+        step, _ = drive(solver.step(parameters, evaluation, (1,)), lambda t: objective.evaluate(t.parameters))
         if step is None:
             break
         parameters, moved = step
@@ -154,7 +154,7 @@ def test_lbfgs_solves_a_quadratic(seed, n):
     evaluate, x, lowest = quadratic(n, np.random.default_rng(seed))
     solver, evaluation = LBFGS(), evaluate(x)
     for _ in range(200):
-        step, _ = drive(solver.step(x, evaluation, 1), lambda trial: evaluate(trial.parameters))
+        step, _ = drive(solver.step(x, evaluation, (1,)), lambda trial: evaluate(trial.parameters))
         if step is None:
             break
         x, evaluation = step
@@ -169,7 +169,7 @@ def test_steps_of_lbfgs_satisfy_the_wolfe_conditions(network):
     objective, solver = make_objective(X, Y), LBFGS()
     before = objective.evaluate(parameters)
     for _ in range(5):
-        step, costs = drive(solver.step(parameters, before, 1), lambda t: objective.evaluate(t.parameters))
+        step, costs = drive(solver.step(parameters, before, (1,)), lambda t: objective.evaluate(t.parameters))
         if step is None or len(costs) >= 20:
             return
         moved, after = step
@@ -186,7 +186,7 @@ def test_momentum_is_nesterovs():
     v = 0.0
     value = 1.0
     for g in (2.0, -1.0):
-        (p, _), _ = drive(solver.step(p, Evaluation(0.0, 0, {f"d{n}": np.full((1, 1), g) for n in NAMES}), 1), None)
+        (p, _), _ = drive(solver.step(p, Evaluation(0.0, 0, {f"d{n}": np.full((1, 1), g) for n in NAMES}), (1,)), None)
         v = 0.5 * v - 0.1 * g
         value = value + 0.5 * v - 0.1 * g
         assert {float(x[0, 0]) for x in p.values()} == {value}
@@ -201,7 +201,7 @@ def test_adam_is_the_papers():
         seen.extend(trial.rows.tolist())
         return Evaluation(0.0, 0, dict.fromkeys((f"d{name}" for name in NAMES), np.full((1, 1), next(gradients))))
 
-    (p, known), _ = drive(solver.step(p, None, 5), evaluate)
+    (p, known), _ = drive(solver.step(p, None, (5,)), evaluate)
 
     m = v = 0.0
     value = 1.0
@@ -210,6 +210,56 @@ def test_adam_is_the_papers():
         value -= 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     assert (known, sorted(seen)) == (None, [0, 1, 2, 3, 4])
     assert float(p["W2"][0, 0]) == pytest.approx(value, rel=1e-12)
+
+
+@given(
+    st.lists(st.integers(1, 7), min_size=1, max_size=6).map(tuple),
+    st.integers(1, 5),
+    st.integers(0, 2**32 - 1),
+)
+def test_adam_goes_block_by_block(blocks, batch_size, seed):
+    """Each sample once, each mini-batch of one block and as large as can be, each block read once; again the same."""
+    ends = np.cumsum(blocks)
+
+    def epoch(solver):
+        seen, zero = [], {f"d{name}": np.zeros((1, 1)) for name in NAMES}
+        step = solver.step({name: np.ones((1, 1)) for name in NAMES}, None, blocks)
+        drive(step, lambda trial: (seen.append(trial.rows), Evaluation(0.0, 0, zero))[1])
+        return seen
+
+    solver, again = (Adam(batch_size=batch_size, random_state=seed) for _ in range(2))
+    for _ in range(2):
+        batches = epoch(solver)
+        of_block = [np.searchsorted(ends, rows, "right") for rows in batches]
+        order = [places[0] for places in of_block]
+        changes = 1 + np.count_nonzero(np.diff(order))
+
+        assert sorted(np.concatenate(batches)) == list(range(ends[-1]))
+        assert all(len(set(places)) == 1 for places in of_block)
+        assert changes == len(blocks)
+        assert len(batches) == sum(-(-size // batch_size) for size in blocks)
+        assert all(len(rows) <= batch_size for rows in batches)
+        np.testing.assert_array_equal(np.concatenate(batches), np.concatenate(epoch(again)))
+
+
+def test_adam_changes_the_order_of_blocks_and_samples():
+    """From epoch to epoch, and from seed to seed; in one block the samples are in the order of one permutation."""
+    orders = []
+
+    def evaluate(trial):
+        orders[-1].extend(trial.rows.tolist())
+        return Evaluation(0.0, 0, {f"d{name}": np.zeros((1, 1)) for name in NAMES})
+
+    for blocks in ((50,) * 6, (300,)):
+        for seed in (0, 1):
+            solver = Adam(batch_size=20, random_state=seed)
+            for _ in range(2):
+                orders.append([])
+                drive(solver.step({name: np.ones((1, 1)) for name in NAMES}, None, blocks), evaluate)
+
+    assert len(set(map(tuple, orders))) == 8
+    assert len({tuple(np.array(order)[::50] // 50) for order in orders[:4]}) > 1
+    assert orders[4] == np.random.default_rng(0).permutation(300).tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -246,7 +296,7 @@ def test_where_nothing_can_be_gained_a_step_says_so(name):
     flat_ground = Evaluation(1.0, 0, {f"d{key}": np.zeros((1, 1)) for key in NAMES})
     slope = Evaluation(1.0, 0, {f"d{key}": np.ones((1, 1)) for key in NAMES})
     for evaluation in (flat_ground, slope):
-        step, _ = drive(new(name).step(parameters, evaluation, 1), lambda _: Evaluation(2.0, 0, slope.grads))
+        step, _ = drive(new(name).step(parameters, evaluation, (1,)), lambda _: Evaluation(2.0, 0, slope.grads))
         assert step is None
 
 
@@ -262,7 +312,7 @@ def test_trials_out_of_range_are_stepped_back_from(name):
         return Evaluation(float("nan"), 0, found.grads) if far else found
 
     before = objective.evaluate(start)
-    (_, after), costs = drive(new(name).step(start, before, 60), evaluate)
+    (_, after), costs = drive(new(name).step(start, before, (60,)), evaluate)
 
     assert np.isnan(costs[0])
     assert after.cost < before.cost

@@ -6,13 +6,15 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twolayer import course
 from twolayer.engines.objective import make_objective
 from twolayer.equations import initialize_parameters
 from twolayer.errors import SettingError
 from twolayer.solvers import LBFGS, Adam, AutomaticDescent, GradientDescent, Momentum
-from twolayer.training import Status, iter_epochs, train, train_many
+from twolayer.training import Status, Validation, iter_epochs, train, train_many
 
 
 @pytest.fixture
@@ -266,3 +268,138 @@ def test_ctrl_c_ends_all_networks_with_what_they_have(samples, start):
 def test_the_result_says_what_computed(samples, start):
     """The engine, and why it was chosen."""
     assert "for little data" in train(make_objective(*samples), GradientDescent(1.0), start, max_iter=1).engine
+
+
+SCORES = st.lists(st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0, float("nan")]), min_size=2, max_size=12)
+
+
+@given(SCORES, st.integers(1, 4), st.sampled_from([0.0, 0.25, 0.3]))
+def test_patience_ends_the_training_and_the_best_parameters_come_back(scores, patience, tol):
+    """It ends where none of so many scores rose by more than the tolerance; the first of the best ones is kept."""
+    X = np.random.default_rng(0).standard_normal((2, 40))
+    objective = make_objective(X, (X[:1] > X[1:]).astype(float))
+    start = initialize_parameters(2, 3, 1, np.random.default_rng(1))
+    asked, told = iter(scores), []
+    validation = Validation(objective, lambda _: next(asked), patience, tol)
+    known = [[score for score in scores[:k] if score == score] for k in range(len(scores))]  # noqa: PLR0124 - not NaN
+    rose = [score > max(before, default=-np.inf) + tol for score, before in zip(scores, known, strict=True)]
+    last = len(scores) - 1
+    end = next((k for k in range(patience - 1, last) if not any(rose[k - patience + 1 : k + 1])), last)
+    numbers = np.array(scores[: end + 1])
+    best = end if np.isnan(numbers).all() else int(np.nanargmax(numbers))
+
+    result = train(
+        objective, GradientDescent(0.1), start, max_iter=last, validation=validation, on_parameters=told.append
+    )
+
+    assert result.status == (Status.STOPPED_EARLY if end < last else Status.FINISHED)
+    assert len(result.history) == (end + 1 if end < last else last)
+    assert result.n_iter == best
+    assert result.cost == objective.measure(result.parameters).cost
+    np.testing.assert_equal(result.validation_score, scores[best])
+    if best < len(told):
+        assert result.parameters is told[best]
+
+
+def test_samples_kept_apart_are_measured_at_each_epoch(samples, start):
+    """Their cost and their share of right predictions are those of the parameters at hand; without patience no more."""
+    X, Y = samples
+    objective, kept = make_objective(X[:, 7:], Y[:, 7:]), make_objective(X[:, :7], Y[:, :7])
+    told = []
+
+    result = train(
+        objective,
+        GradientDescent(1.0),
+        start,
+        max_iter=20,
+        validation=Validation(kept),
+        on_parameters=told.append,
+    )
+    plain = train(objective, GradientDescent(1.0), start, max_iter=20)
+
+    assert (result.status, len(told)) == (Status.FINISHED, 20)
+    for epoch, parameters in zip(result.history, told, strict=True):
+        measure = kept.measure(parameters)
+        assert (epoch.validation_cost, epoch.validation_score) == (measure.cost, measure.correct / 7)
+    assert result.validation_score == kept.measure(result.parameters).correct / 7
+    for name, value in plain.parameters.items():
+        np.testing.assert_array_equal(value, result.parameters[name])
+    assert plain.validation_score is plain.history[0].validation_cost is plain.history[0].validation_score is None
+
+
+def test_samples_kept_apart_cost_a_forward_pass_each_epoch(samples, start):
+    """And one for the parameters that come back; their gradient is never asked for."""
+    objective, kept = make_objective(*samples), make_objective(*samples)
+    calls, measure = [], kept.measure
+    kept.measure = lambda parameters: (calls.append(parameters), measure(parameters))[1]
+    kept.evaluate = pytest.fail
+
+    train(objective, LBFGS(), start, max_iter=5, validation=Validation(kept, patience=9))
+
+    assert len(calls) == 6
+
+
+def test_parameters_are_told_before_their_epoch(samples, start):
+    """Each epoch's own: the first is the start."""
+    objective, told = make_objective(*samples), []
+
+    train(
+        objective,
+        GradientDescent(1.0),
+        start,
+        max_iter=3,
+        on_parameters=told.append,
+        on_epoch=lambda epoch: told.append(epoch) or False,
+    )
+
+    assert told[0] is start
+    assert [epoch.iteration for epoch in told[1::2]] == [0, 1, 2]
+    for parameters, epoch in zip(told[::2], told[1::2], strict=True):
+        assert objective.measure(parameters).cost == epoch.cost
+
+
+@pytest.mark.parametrize("end", ["interrupted", "stopped early", "converged", "diverged"])
+def test_the_best_parameters_come_back_however_it_ends(samples, start, end):
+    """Those with the best score, not the last ones."""
+    objective, start = in_single_precision(samples, start)
+    solver = GradientDescent(1.0)
+    scores, told = iter([0.2, 0.7, *[0.3] * 9000]), []
+
+    def listen(epoch):
+        if epoch.iteration == 4 and end == "interrupted":
+            raise KeyboardInterrupt
+        if epoch.iteration == 4 and end == "diverged":
+            solver.learning_rate = 1e308
+        return epoch.iteration == 4 and end == "stopped early"
+
+    result = train(
+        objective,
+        solver,
+        start,
+        max_iter=9000,
+        tol=2e-2 if end == "converged" else 0.0,
+        validation=Validation(objective, lambda _: next(scores), patience=9000),
+        on_parameters=told.append,
+        on_epoch=listen,
+    )
+
+    assert (str(result.status), result.n_iter, result.validation_score) == (end, 1, 0.7)
+    assert len(told) >= 5
+    assert result.parameters is told[1]
+    assert result.cost == objective.measure(told[1]).cost
+
+
+def test_a_validation_that_ends_the_training_says_which_parameters_are_kept(samples, start):
+    """In the sentence for a person."""
+    objective, scores = make_objective(*samples), iter([0.1, 0.9, *[0.5] * 99])
+
+    result = train(
+        objective,
+        GradientDescent(1.0),
+        start,
+        max_iter=99,
+        validation=Validation(objective, lambda _: next(scores), patience=5),
+    )
+
+    assert "Stopped early at iteration 6: the validation score rises no more" in result.message
+    assert "the parameters of iteration 1 are kept" in result.message

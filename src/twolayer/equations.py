@@ -291,8 +291,10 @@ def predict(X: Array, parameters: Arrays) -> Array:
 
 
 def _shares(sample_weight: Array) -> Array:
-    """Return the share of each sample in the mean."""
-    return sample_weight / _namespace(sample_weight).sum(sample_weight)
+    """Return the share of each sample in the mean; none where no sample weighs anything."""
+    xp = _namespace(sample_weight)
+    total = xp.sum(sample_weight)
+    return sample_weight / xp.where(total > 0, total, xp.ones_like(total))
 
 
 def _namespace(x: Array) -> Any:

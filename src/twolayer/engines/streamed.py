@@ -8,6 +8,7 @@ import numpy as np
 
 from twolayer.data.rows import Rows
 from twolayer.engines.objective import Evaluation, Measure, Objective, Task
+from twolayer.engines.whole import WholeBatch
 from twolayer.equations import Arrays
 
 _M = TypeVar("_M", bound=Measure)
@@ -77,6 +78,9 @@ class Streamed:
         part = slice(self._starts[block], self._starts[block + 1])
         weight = self._weight[part] if self._weight is not None and weighted else None
         rows = self._rows.read(block)
+        if weight is not None and not weight.any():  # of mini-batches that weigh nothing
+            own = {"dtype": self._settings["dtype"], "scale": self._settings["scale"]}
+            return WholeBatch(rows.T, self._Y[:, part], replace(self.task, l2=l2), sample_weight=weight, **own)
         return self._make(rows.T, self._Y[:, part], "auto", sample_weight=weight, l2=l2, **self._settings)
 
     def _add(self, networks: Sequence[Arrays], look: Callable[[Objective], Sequence[_M]]) -> list[_M]:

@@ -214,7 +214,7 @@ class Tiles:
         own = 0, self._n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
         self._kernel.evaluate(self._samples, work.networks, sums[0], *own)
         crew.finish()
-        return work, 1 / self._total_weight
+        return work, 1 / (self._total_weight or 1.0)  # a mini-batch may weigh nothing
 
 
 @dataclass
