@@ -149,13 +149,16 @@ ROWS = {
     ),
     "ten-square": Row(
         "MNIST, ten digits, square loss", _mnist(n_runs=3),
-        {OURS: _falling(_RATES_SQUARE, n_hidden=300, activation="relu", l2=1e-5)} | _rivals(300, early_stopping=True),
-        f"300 hidden units, relu, square loss, l2 = 1e-5, {_told(_RATES_SQUARE)}", target=2.0, rival_runs=1,
+        {OURS: _falling(_RATES_SQUARE, n_hidden=300, activation="relu", l2=1e-5)},
+        f"300 hidden units, relu, square loss, l2 = 1e-5, {_told(_RATES_SQUARE)}", target=2.0,
     ),
     "ten-log": Row(
         "MNIST, ten digits, log loss", _mnist(n_runs=3),
         {OURS: _falling(_RATES_LOG, n_hidden=800, activation="relu", loss="log", l2=5e-5)},
         f"800 hidden units, relu, log loss, l2 = 5e-5, {_told(_RATES_LOG)}", target=1.6,
+    ),
+    "ten-rivals": Row(
+        "MNIST, ten digits, the others (300 hidden units)", _mnist(), _rivals(300, early_stopping=True), "",
     ),
 }  # fmt: skip
 PAIRS = {
@@ -212,7 +215,8 @@ def to_markdown(record: dict[str, Any]) -> str:
     ]
     for name, results in record["rows"].items():
         row = ROWS[name]
-        lines += ["", f"## {row.title}", "", f"Ours: {row.settings}.{_target(row, results)}", ""]
+        lines += ["", f"## {row.title}", ""]
+        lines += [f"Ours: {row.settings}.{_target(row, results)}", ""] if row.settings else []
         lines += ["| | errors, % | runs | seconds |", "|---|---|---|---|"]
         lines += [
             f"| {who} | {_spread(r['errors'])} | {len(r['errors'])} | {_seconds(r)} |" for who, r in results.items()

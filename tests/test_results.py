@@ -1,0 +1,90 @@
+"""The page of results says what was measured, the misses too."""
+
+import json
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import results
+from benchmarks.large import make_npy
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def constant(label):
+    """Return what says one class of everything."""
+    return types.SimpleNamespace(predict=lambda X: np.full(len(X), label))
+
+
+@pytest.fixture
+def one_row(monkeypatch):
+    """Measure one row of two contestants, of which each run has 25 % and 75 % wrong."""
+    part = (np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.zeros((4, 1)), np.array([0, 0, 0, 1]))
+    fits = {results.OURS: lambda *_: constant(0), "other": lambda *_: constant(1)}
+    row = results.Row("a row", lambda quick: [part] * (1 if quick else 3), fits, "as they are", 20.0, rival_runs=1)
+    monkeypatch.setattr(results, "ROWS", {"row": row})
+    return row
+
+
+def test_errors_are_those_of_the_test_samples(one_row):
+    """In percent, a run each; the others have as many runs as they are given."""
+    measured = results.measure(one_row, quick=False)
+
+    assert measured[results.OURS]["errors"] == [25.0] * 3
+    assert measured["other"]["errors"] == [75.0]
+    assert all(seconds >= 0 for seconds in measured["other"]["seconds"])
+
+
+@pytest.mark.usefixtures("one_row")
+def test_the_page_tells_a_miss_and_a_trial(tmp_path):
+    """A target that is not reached is called so; quick figures are called no measurement; rows already there stay."""
+    out = tmp_path / "page.md"
+    ended = CliRunner().invoke(results.main, ["--quick", "--rows", "row", "--out", str(out)])
+
+    assert ended.exit_code == 0, ended.output
+    assert "MISSED" in out.read_text()
+    assert "no measurement" in out.read_text()
+    assert "| other | 75.00 | 1 |" in out.read_text()
+    assert json.loads(out.with_suffix(".json").read_text())["rows"]["row"]["other"]["errors"] == [75.0]
+
+
+def test_an_unknown_row_is_told():
+    """With the rows that there are."""
+    ended = CliRunner().invoke(results.main, ["--rows", "frob"])
+
+    assert ended.exit_code == 2
+    assert "no row 'frob'" in ended.output
+
+
+def test_a_falling_rate_goes_on_from_the_last_part():
+    """As many passes as all parts together, each from where the last one ended."""
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    y = (X[:, 0] > 0).astype(int)
+    fit = results._falling(((1e-2, 2), (1e-3, 3)), n_hidden=4, loss="log")
+
+    network = fit(X, y, 0)
+    alone = results._falling(((1e-2, 2),), n_hidden=4, loss="log")(X, y, 0)
+
+    assert network.history_[0].cost == pytest.approx(alone.loss_)
+    assert (network.n_iter_, network.learning_rate) == (3, 1e-3)
+
+
+def test_the_published_page_is_what_was_measured():
+    """`docs/results.md` comes from the record beside it."""
+    record = json.loads((DOCS / "results.json").read_text())
+
+    assert (DOCS / "results.md").read_text() == results.to_markdown(record)
+    assert not record["quick"]
+
+
+def test_the_large_file_has_the_labels_of_its_plane(tmp_path):
+    """Each block as many as it should be, the last one shorter."""
+    path = make_npy(tmp_path, 50_100)
+
+    X, y = np.load(path, mmap_mode="r"), np.load(tmp_path / "y.npy")
+    assert (X.shape, y.shape, X.dtype) == ((50_100, 100), (50_100,), np.float32)
+    side = np.linalg.lstsq(X[:2000].astype(float), y[:2000] - 0.5, rcond=None)[0]
+    assert ((X[:2000] @ side > 0) == y[:2000]).mean() > 0.95
