@@ -74,6 +74,8 @@ def _from_table(
         chosen = chosen[rest]
     elif part == "test":
         raise DataError(f"{name} has no test part: use --part train.")
+    if not len(chosen):
+        raise DataError(f"{name} has no labels in {model.table.target!r}: name a table that has.")
     from twolayer.data.rows import SomeRows
 
     return Samples(SomeRows(rows, chosen), np.asarray(model.classes)[codes[chosen]]), None

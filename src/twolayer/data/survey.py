@@ -24,10 +24,13 @@ _GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly 
 _COMPARED_ROWS = 2_000_000  # rows are compared with each other in tables of at most so many
 _RARE_ROWS = 10  # a level of fewer rows is rare, in a table of some thousand rows
 _FAR_DEVIATIONS = 30
+_FEW_VALUES = 10  # such as marks of 0 and 1, of which a rare one is far from the mean and no flaw
 _MOSTLY = 0.5
 _LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
 _NUMBERS_WITH_FLAWS = 0.9
+_UNCERTAIN = 2.0**53  # from here on neighbours become the same number
 _ON_REQUEST = "on request"
+_UNIQUE = "nearly every row has a value of its own"
 
 
 @dataclass(frozen=True)
@@ -187,13 +190,17 @@ def _find_classes(table: Table, target: str, *, keep_spellings: bool) -> list[An
         what = "dates" if kind == "date" else "no single values"
         raise DataError(f"The target {target!r} holds {what}: name a column of classes.")
     value = as_number(target) if kind == "number" else as_text(target)
-    query = f"SELECT DISTINCT {value} AS v FROM {table.whole} WHERE v IS NOT NULL LIMIT {MAX_CLASSES + 1}"
+    distinct = f"SELECT DISTINCT {value} AS label FROM {table.whole}"
+    query = f"SELECT label FROM ({distinct}) WHERE label IS NOT NULL LIMIT {MAX_CLASSES + 1}"
     labels = [label for (label,) in table.ask(query)]
     if len(labels) > MAX_CLASSES:
         raise DataError(f"The target {target!r} has more than {MAX_CLASSES:,} values: name a column of classes.")
     if kind == "number":
         if not all(label.is_integer() for label in labels):
-            raise DataError(f"The target {target!r} holds decimal numbers: name a column of classes.")
+            raise DataError(f"The target {target!r} holds numbers that are not whole: name a column of classes.")
+        if any(abs(label) >= _UNCERTAIN for label in labels):
+            message = f"The target {target!r} holds numbers of more than 15 digits: make text of them, or name another"
+            raise DataError(f"{message} column.")
         labels = [int(label) for label in labels]
     if not labels:
         raise DataError(f"The target {target!r} has no values: name a column of classes.")
@@ -278,7 +285,11 @@ def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_trai
         elif name in counters:
             reason = "counts the rows"
         summary = reason or f"{low:g} to {high:g}"
-        encoded = None if reason else NumberColumn(name, mean, deviation if deviation > 0 else 1.0, missing > 0)
+        encoded = (
+            None
+            if reason
+            else NumberColumn(name, mean, deviation if low < high and deviation > 0 else 1.0, missing > 0)
+        )
         key = ("number", n, low, high, n_different, None if mean is None else round(mean, 12))
         columns.append(
             _Found(name, "number", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
@@ -292,9 +303,8 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     if n_train > _GROUPED_ROWS:
         (n_values,) = table.ask(f"SELECT approx_count_distinct({value}) FROM {training}")[0]
         if n_values > n_train / 2:
-            reason = "nearly every row has a value of its own"
-            return _Found(name, "category", 0, n_values, reason, ("many", name), ignored=reason)
-    grouped = f"SELECT {value} AS v, count(*) AS n FROM {training} GROUP BY v"
+            return _Found(name, "category", 0, n_values, _UNIQUE, ("many", name), ignored=_UNIQUE)
+    grouped = f"SELECT v, count(*) AS n FROM (SELECT {value} AS v FROM {training}) GROUP BY v"
     limited = f"SELECT v, n FROM ({grouped}) WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {MAX_LEVELS}"
     counted = table.ask(limited)
     n, n_different = table.ask(f"SELECT sum(n)::BIGINT, count(*) FROM ({grouped}) WHERE v IS NOT NULL")[0]
@@ -302,7 +312,7 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     missing = n_train - n
     least = max(2, min(_RARE_ROWS, n_train // 200))
     levels = tuple(level for level, count in counted if count >= least)
-    if n_different > MAX_LEVELS:
+    if n_different > min(MAX_LEVELS, n / 2):
         _check_no_flawed_numbers(table, name)
     reason = None
     if not n:
@@ -310,7 +320,7 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     elif n_different == 1 and not missing:
         reason = f"always {counted[0][0]}"
     elif not levels:
-        reason = "nearly every row has a value of its own"
+        reason = _UNIQUE if n_different > n_train / 2 else f"no value stands in {least} rows or more"
     n_rare = n_different - len(levels)
     rare = f", {n_rare:,} rare" if n_rare else ""
     summary = reason or f"{len(levels):,} level{'s' * (len(levels) != 1)}{rare}"
@@ -363,7 +373,7 @@ def _warn_of_columns(table: Table, found: Sequence[_Found], n_train: int, n_clas
         for column in few
         if _tells_target(table, column)
     ]
-    far = ((column, _farthest(column)) for column in used)
+    far = ((column, _farthest(column)) for column in used if column.n_different > _FEW_VALUES)
     warnings += [
         f"Column {column.name!r} has values {deviations:,.0f} deviations from its mean: its logarithm may do better."
         for column, deviations in far

@@ -6,10 +6,10 @@ Parquet is read where it lies, a few row groups at a time; everything else is br
 in memory, or in a temporary file where that is too small.
 """
 
-import csv
+import contextlib
 import glob
-import gzip
 import itertools
+import os
 import re
 import tempfile
 import weakref
@@ -21,11 +21,21 @@ import numpy as np
 
 from twolayer.data.rows import Rows, split_evenly
 from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.data.text_files import (
+    ENCODINGS,
+    check_encoding,
+    check_packed,
+    explain_text,
+    find_ragged,
+    first_lines,
+    has_decimal_commas,
+    has_spaces,
+    split_lines,
+)
 from twolayer.errors import DataError, FileFormatError, MissingFileError, SettingError, StorageError
 from twolayer.storage import open_file
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
-ENCODINGS = ("utf-8", "utf-16", "latin-1")
 BLOCK_ROWS = 65_536
 _TEXT_FILES = (".csv", ".tsv", ".tab", ".psv", ".txt", ".data")
 _JSON_FILES = (".jsonl", ".ndjson", ".json")
@@ -39,6 +49,7 @@ _WHOLE = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)")
 _CATEGORIES = re.compile(r"VARCHAR|BOOLEAN|ENUM.*|UUID|\"?NULL\"?")
 _DATES = re.compile(r"(DATE|TIME|INTERVAL).*")
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
+_SEMICOLON = "delim = ';'"
 
 Sql = str
 
@@ -69,7 +80,8 @@ class Table:
     def __init__(self, name: str, connection: Any, parts: Sequence[tuple[Sql, str, int]], whole: Sql) -> None:
         self.name, self._connection, self.parts, self.whole = name, connection, tuple(parts), whole
         described = self.ask(f"DESCRIBE SELECT * FROM {whole}")
-        types = {column: kind for column, kind, *_ in described if column != _COUNTER}
+        counters = {counter for _, counter, _ in self.parts}
+        types = {column: kind for column, kind, *_ in described if column not in counters}
         self.kinds = {column: _kind_of(kind) for column, kind in types.items()}
         self.whole_numbers = {column for column, kind in types.items() if _WHOLE.fullmatch(kind)}
         self.n_rows = sum(n for _, _, n in parts)
@@ -176,9 +188,16 @@ class TableRows(Rows):
         part, start, size = self._blocks[block]
         raw = select(self._table, self._expressions, part, start, size, self._levels)
         for column, values in zip(self._encoding.columns, raw, strict=True):
-            if isinstance(column, NumberColumn) and np.isinf(values).any():
-                raise DataError(f"Column {column.name!r} of {self._table.name} has an infinite value: repair it.")
+            if isinstance(column, NumberColumn):
+                self._check_range(column, values)
         return self._encoding.encode(raw, self.dtype)
+
+    def _check_range(self, column: NumberColumn, values: np.ndarray[Any, Any]) -> None:
+        """Check that numbers are finite, and stay so when they are standardized."""
+        reach = float(np.finfo(self.dtype).max) * column.deviation
+        if ((values <= column.mean - reach) | (values >= column.mean + reach)).any():
+            what = "an infinite value" if np.isinf(values).any() else "a value too large to compute with"
+            raise DataError(f"Column {column.name!r} of {self._table.name} has {what}: repair it.")
 
 
 def select(
@@ -194,10 +213,14 @@ def select(
 
 def is_table_name(name: str) -> bool:
     """Tell whether a name is that of a table: a file by its ending, a glob, or an SQL query."""
-    if _QUERY.match(name) and " " in name.strip():
+    if _is_query(name):
         return True
     suffixes = Path(name).suffixes[-2:]
     return bool(suffixes) and (suffixes[-1].lower() in _SUFFIXES or _is_packed(suffixes))
+
+
+def _is_query(name: str) -> bool:
+    return bool(_QUERY.match(name)) and not os.path.exists(name)  # noqa: PTH110 - False too where no path can be so long
 
 
 def _is_packed(suffixes: list[str]) -> bool:
@@ -228,12 +251,15 @@ def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None =
     if encoding not in ENCODINGS:
         raise SettingError(f"There is no encoding {encoding!r} here: choose one of {', '.join(ENCODINGS)}.")
     connection = _connect(memory_bytes)
-    if _QUERY.match(name):
-        return _load(name, connection, f"({name.rstrip().rstrip(';')})", "the query", _first_line)
+    if _is_query(name):
+        query = name.rstrip("; \n")
+        return _load(name, connection, f"({query}\n)", "the query", _first_line)  # in a line of its own, for a comment
     paths = _find_files(name)
     ending = next(suffix for suffix in reversed(paths[0].suffixes) if suffix.lower() in _SUFFIXES).lower()
     if ending in _PARQUET_FILES:
         return _open_parquet(name, connection, paths)
+    for path in paths:
+        check_packed(path)
     if ending in _JSON_FILES:
         source = f"read_json_auto({_listed(paths)}, union_by_name = true, sample_size = -1)"
         return _load(name, connection, source, name, lambda error: f"it is no JSON lines: {_first_line(error)}")
@@ -245,8 +271,10 @@ def as_table(data: Any, name: str = "the data") -> Table:
     if isinstance(data, Table):
         return data
     connection = _connect(None)
+    if hasattr(data, "collect"):  # polars, where it is lazy
+        data = data.collect()
     if isinstance(data, Mapping):
-        data = {str(column): np.asarray(values) for column, values in data.items()}
+        data = _from_mapping(data)
     elif hasattr(data, "to_dict") and hasattr(data, "get_columns"):  # polars, without its way through pyarrow
         data = {column: _from_series(values) for column, values in data.to_dict().items()}
     elif not hasattr(data, "columns"):
@@ -256,16 +284,37 @@ def as_table(data: Any, name: str = "the data") -> Table:
     try:
         connection.register("frame", data)
     except Exception as error:  # noqa: BLE001 - whatever a frame of another library raises
-        raise DataError(f"The frame cannot be read: {_first_line(error)}.") from None
+        message = (
+            f"The frame cannot be read ({_first_line(error)}): make numbers or text of such columns, or drop them."
+        )
+        raise DataError(message) from None
     return _load(name, connection, "frame", name, _first_line)
+
+
+def _from_mapping(columns: Mapping[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return columns as arrays."""
+    arrays = {}
+    for name, values in columns.items():
+        try:
+            arrays[str(name)] = np.asarray(values)
+        except ValueError:  # lists of different lengths
+            raise DataError(f"Column {name!r} holds no single values: drop it.") from None
+    for name, array in arrays.items():
+        first = next(iter(arrays))
+        if array.ndim != 1:
+            raise DataError(f"Column {name!r} must be a list or an array of single values, one a row.")
+        if len(array) != len(arrays[first]):
+            sizes = f"{first!r} has {len(arrays[first]):,} values, {name!r} has {len(array):,}"
+            raise DataError(f"All columns must be of one length: {sizes}.")
+    return arrays
 
 
 def _from_series(series: Any) -> np.ndarray[Any, Any]:
     """Return a column of polars as an array; missing values are None in one of objects."""
-    values = series.to_numpy()
-    if values.dtype.kind in "iufb" and not series.null_count():
-        return np.asarray(values)
-    return np.array(series.to_list(), object)
+    if series.dtype.is_numeric() and not series.null_count():
+        with contextlib.suppress(Exception):  # NumPy has not all of its types
+            return np.asarray(series.to_numpy())
+    return np.fromiter(series.to_list(), object, len(series))
 
 
 def sql_name(name: str) -> Sql:
@@ -280,7 +329,9 @@ def as_number(name: str) -> Sql:
 
 def as_text(name: str) -> Sql:
     """Return the SQL of a column's texts, NULL where missing."""
-    trimmed = f"trim(CAST({sql_name(name)} AS VARCHAR))"
+    text = f"CAST({sql_name(name)} AS VARCHAR)"
+    odd = " OR ".join([f"{text} < '!'", *(f"suffix({text}, chr({ord(end)}))" for end in "\t\n\r")])
+    trimmed = f"trim(CASE WHEN {odd} THEN regexp_replace({text}, '^\\s+|\\s+$', '', 'g') ELSE {text} END)"
     tokens = ", ".join(f"'{token}'" for token in MISSING)
     return f"CASE WHEN {trimmed} IN ({tokens}) THEN NULL ELSE {trimmed} END"
 
@@ -333,6 +384,7 @@ def _connect(memory_bytes: int | None) -> Any:
     weakref.finalize(connection, folder.cleanup)
     settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     settings |= {"temp_directory": _text(folder.name), "enable_progress_bar": "false"}
+    settings |= {"python_enable_replacements": "false", "pandas_analyze_sample": str(2**40)}  # every value is looked at
     if memory_bytes is not None:
         settings["memory_limit"] = _text(f"{max(64, memory_bytes // 2**20)}MiB")
     for name, value in settings.items():
@@ -351,10 +403,26 @@ def _load(name: str, connection: Any, source: Sql, called: str, explain: Callabl
         raise StorageError(f"There is no room for {called}: free some space or give --memory more.") from None
     except duckdb.Error as error:
         raise FileFormatError(f"{called} cannot be read: {explain(error)}.") from None
-    table = Table(name, connection, [("data", "rowid", n_rows)], "data")
     if not n_rows:
         raise DataError(f"{called} has no rows: name a table that has some.")
-    return table
+    columns = [column for column, *_ in connection.execute("DESCRIBE data").fetchall()]
+    hiding = next((column for column in columns if column.lower() == "rowid"), None)  # what DuckDB counts rows by
+    if hiding is None:
+        return Table(name, connection, [("data", "rowid", n_rows)], "data")
+    free = _free_name("rowid_", columns)
+    connection.execute(f"ALTER TABLE data RENAME COLUMN {sql_name(hiding)} TO {sql_name(free)}")
+    named = f"* RENAME ({sql_name(free)} AS {sql_name(hiding)}) FROM data"
+    connection.execute(f"CREATE OR REPLACE VIEW named AS SELECT {named}")
+    counter = _free_name(_COUNTER, columns)
+    return Table(name, connection, [(f"(SELECT rowid AS {counter}, {named})", counter, n_rows)], "named")
+
+
+def _free_name(name: str, columns: Sequence[str]) -> str:
+    """Return a name that no column has yet."""
+    taken = {column.lower() for column in columns}
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _find_files(name: str) -> list[Path]:
@@ -379,21 +447,23 @@ def _open_parquet(name: str, connection: Any, paths: list[Path]) -> Table:
     """Return the table of Parquet files, which stay where they are."""
     import duckdb
 
-    parts = []
+    parts, first = [], set[str]()
     for path in paths:
+        source = _text(str(path))
         try:
-            query = f"SELECT num_rows FROM parquet_file_metadata({_text(str(path))})"
-            (n_rows,) = connection.execute(query).fetchone()
+            (n_rows,) = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({source})").fetchone()
+            columns = {column for column, *_ in connection.execute(f"DESCRIBE FROM read_parquet({source})").fetchall()}
         except (duckdb.Error, TypeError) as error:
             raise FileFormatError(f"{path} is no Parquet file, or is damaged ({_first_line(error)}).") from None
-        parts.append((f"read_parquet({_text(str(path))}, {_COUNTER} = true)", _COUNTER, n_rows))
-    union = f"union_by_name = true, {_COUNTER} = true"
-    table = Table(name, connection, parts, f"read_parquet({_listed(paths)}, {union})")
+        first = first or columns
+        _check_same_columns(path, paths[0], columns, first)
+        parts.append((f"read_parquet({source}, {_COUNTER} = true)", _COUNTER, n_rows))
+    whole = f"read_parquet({_listed(paths)}, union_by_name = true"
+    if _COUNTER in map(str.lower, first):  # then DuckDB cannot count the rows where they lie
+        return _load(name, connection, f"{whole})", name, _first_line)
+    table = Table(name, connection, parts, f"{whole}, {_COUNTER} = true)")
     if not table.n_rows:
         raise DataError(f"{name} has no rows: name a table that has some.")
-    for path, (source, _, _) in zip(paths, parts, strict=True):
-        columns = {column for column, *_ in table.ask(f"DESCRIBE SELECT * FROM {source}")}
-        _check_same_columns(path, paths[0], columns - {_COUNTER}, set(table.kinds))
     return table
 
 
@@ -408,10 +478,13 @@ def _check_same_columns(path: Path, first: Path, columns: set[str], known: set[s
 def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> Table:
     """Return the table of CSV files, whatever separates their values."""
     first = paths[0]
-    if not first.stat().st_size:
-        raise DataError(f"{first} is empty: name a table that has rows.")
+    for path in paths:
+        if not path.stat().st_size:
+            raise DataError(f"{path} is empty: name a table that has rows.")
+        check_encoding(path, encoding)
     large = sum(path.stat().st_size for path in paths) > _SNIFF_BYTES
     missing = ", ".join(_text(token) for token in MISSING)
+    kinds = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "VARCHAR"]  # yes stays yes
     options = [
         f"encoding = '{encoding}'",
         f"sample_size = {_SNIFF_LINES if large else -1}",
@@ -419,81 +492,68 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
         "union_by_name = true",
         "skip = 0",  # else lines that do not fit are passed over in silence
         "comment = ''",
-        "auto_type_candidates = ['BIGINT', 'DOUBLE', 'DATE', 'TIMESTAMP', 'TIME', 'VARCHAR']",  # yes stays yes
+        f"auto_type_candidates = {kinds}",
     ]
 
     def load(*more: str) -> Table:
-        source = f"read_csv({_listed(paths)}, {', '.join([*options, *more])})"
-        return _load(name, connection, source, name, lambda error: _explain(error, paths, encoding))
+        options.extend(more)
+        source = f"read_csv({_listed(paths)}, {', '.join(options)})"
+        return _load(name, connection, source, name, lambda error: explain_text(error, paths, encoding))
 
-    table = load()
-    if len(table.kinds) == 1:  # no separator gave lines of the same length
-        if (ragged := _find_ragged(first, encoding)) is not None:
-            raise FileFormatError(ragged)
-        if re.search(r"\S \S", next(iter(table.kinds))):
-            table = load("delim = ' '")
-    if _separator(first, encoding) == ";" and any(
-        kind == "category" and _has_commas(table, column) for column, kind in table.kinds.items()
-    ):
-        table = load("decimal_separator = ','", "delim = ';'")
-    for path in paths[1:]:
-        columns = _header(connection, path, options)
-        _check_same_columns(path, first, columns, set(table.kinds))
-    return table
-
-
-def _header(connection: Any, path: Path, options: Sequence[str]) -> set[str]:
-    query = f"DESCRIBE SELECT * FROM read_csv({_text(str(path))}, {', '.join(options)})"
-    return {column for column, *_ in connection.execute(query).fetchall()}
+    lines = first_lines(first, encoding)
+    table = _load_separated(load, lines, first, encoding)
+    headers = [_header(table, path, options) for path in paths] if len(paths) > 1 else []
+    for path, header in zip(paths, headers, strict=False):
+        _check_same_columns(path, first, header, headers[0])
+    texts = [column for column, kind in table.kinds.items() if kind == "category"]
+    comma = len(next(split_lines(lines, ","), [])) == len(table.kinds)  # stands between values
+    numbers = _find_numbers(table, texts, commas=_SEMICOLON in options or not comma)
+    if not numbers:
+        return table
+    repaired = ", ".join(f"{number} AS {sql_name(column)}" for column, number in numbers.items())
+    return _load(name, connection, f"(SELECT * REPLACE ({repaired}) FROM {table.whole})", name, _first_line)
 
 
-def _has_commas(table: Table, column: str) -> bool:
-    """Tell whether all texts of a column are numbers with a decimal comma."""
-    text = as_text(column)
-    matches = f"regexp_full_match({text}, '[+-]?[0-9]+(,[0-9]+)?')"
-    (row,) = table.ask(f"SELECT count({text}), count(*) FILTER ({matches}) FROM {table.whole}")
-    return bool(row[0] and row[0] == row[1])
-
-
-def _explain(error: Exception, paths: list[Path], encoding: str) -> str:
-    """Say what is wrong with CSV files."""
-    text = str(error)
-    if "unicode" in text.lower() or "utf-8" in text.lower().split("possible")[0] or "not encoded" in text:
-        others = " or ".join(f"--encoding {other}" for other in ENCODINGS if other != encoding)
-        return f"its text is not {encoding}; say {others}, or convert it"
-    for path in paths:
-        ragged = _find_ragged(path, encoding)
-        if ragged is not None:
-            return ragged.rstrip(".")
-    return _first_line(error)
-
-
-def _separator(path: Path, encoding: str) -> str:
-    """Return what most often stands between values in the first line."""
-    with _open_text(path, encoding) as file:
-        line = file.readline()
-    return max(",;\t|", key=line.count)
-
-
-def _find_ragged(path: Path, encoding: str) -> str | None:
-    """Name the first line whose number of values is not that of the first, if there is one."""
-    separator = _separator(path, encoding)
+def _load_separated(load: Callable[..., Table], lines: list[str], path: Path, encoding: str) -> Table:
+    """Return the table that a function loads, told of the separators that DuckDB does not find out itself."""
     try:
-        with _open_text(path, encoding) as file:
-            lines = csv.reader(file, delimiter=separator)
-            width = len(next(lines, []))
-            for values in lines:
-                if values and len(values) != width:
-                    count = f"{len(values)} value{'s' * (len(values) != 1)}"
-                    return f"Line {lines.line_num:,} of {path} has {count} where the first has {width}: repair it."
-    except (csv.Error, UnicodeDecodeError, OSError, EOFError):
-        return None
-    return None
+        table = load(*((_SEMICOLON, "decimal_separator = ','") if has_decimal_commas(lines) else ()))
+    except FileFormatError:
+        if not has_spaces(lines):
+            raise
+        return load("delim = ' '")
+    if len(table.kinds) > 1:
+        return table
+    if (ragged := find_ragged(path, encoding)) is not None:  # no separator gave lines of the same length
+        raise FileFormatError(ragged)
+    return load("delim = ' '") if has_spaces(lines) else table
 
 
-def _open_text(path: Path, encoding: str) -> Any:
-    reader: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    return reader(path, "rt", encoding=encoding, errors="replace", newline="")
+def _header(table: Table, path: Path, options: Sequence[str]) -> set[str]:
+    """Return the columns of one of several files."""
+    query = f"DESCRIBE SELECT * FROM read_csv({_text(str(path))}, {', '.join(options)})"
+    return {column for column, *_ in table.ask(query)}
+
+
+def _find_numbers(table: Table, columns: Sequence[str], *, commas: bool) -> dict[str, Sql]:
+    """Return the SQL of numbers of those columns whose texts all are one, with white space or a decimal comma.
+
+    Texts such as 007 are none: a number would lose the zeros.
+    """
+    numbers = {}
+    for column in columns:
+        text = as_text(column)
+        dotted = f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END"
+        some = f"SELECT 1 FROM {table.whole} WHERE {text} IS NOT NULL"
+        thousands = "'[+-]?[1-9][0-9]{0,2}(,[0-9]{3})*'"
+        for value in (text, dotted)[: 1 + commas]:
+            number = f"CASE WHEN regexp_matches({text}, '^[+-]?0[0-9]') THEN NULL ELSE TRY_CAST({value} AS DOUBLE) END"
+            if table.ask(f"{some} AND {number} IS NULL LIMIT 1"):
+                continue
+            if table.ask(f"{some} {f'AND NOT regexp_full_match({text}, {thousands})' * (value == dotted)} LIMIT 1"):
+                numbers[column] = number
+                break
+    return numbers
 
 
 def _listed(paths: Sequence[Path]) -> Sql:
