@@ -142,7 +142,7 @@ ROWS = {
         {OURS: _small} | {n: _standardized(f) for n, f in _rivals(32, max_iter=500).items()}, _SMALL,
     ),
     "half": Row(
-        "MNIST, 0-4 against 5-9", _mnist(lambda y: (y >= 5).astype(int), 3),
+        "MNIST, 0-4 against 5-9", _mnist(lambda y: (y >= 5).astype(int), 2),
         {OURS: _falling(_RATES_LOG, n_hidden=300, activation="relu", loss="log", l2=5e-5)}
         | _rivals(300, early_stopping=True),
         f"300 hidden units, relu, log loss, l2 = 5e-5, {_told(_RATES_LOG)}", rival_runs=1,
@@ -153,7 +153,7 @@ ROWS = {
         f"300 hidden units, relu, square loss, l2 = 1e-5, {_told(_RATES_SQUARE)}", target=2.0,
     ),
     "ten-log": Row(
-        "MNIST, ten digits, log loss", _mnist(n_runs=3),
+        "MNIST, ten digits, log loss", _mnist(n_runs=2),
         {OURS: _falling(_RATES_LOG, n_hidden=800, activation="relu", loss="log", l2=5e-5)},
         f"800 hidden units, relu, log loss, l2 = 5e-5, {_told(_RATES_LOG)}", target=1.6,
     ),
@@ -227,14 +227,14 @@ def to_markdown(record: dict[str, Any]) -> str:
 
 
 def _pairs_to_markdown(pairs: dict[str, Any]) -> list[str]:
-    accuracy = {name: 100 - results[OURS]["errors"][0] for name, results in pairs.items()}  # of seed 0
+    accuracy = {name: 100 - float(np.mean(results[OURS]["errors"])) for name, results in pairs.items()}
     worst = min(accuracy, key=lambda name: accuracy[name])
     seconds = [results[OURS]["seconds"][0] for results in pairs.values()]
     under = [name for name, value in accuracy.items() if value < 99]
     said = "No pair is under 99.0 %." if not under else f"MISSED: under 99.0 % are {', '.join(under)}."
     mean = f"mean {np.mean(list(accuracy.values())):.2f} %, {np.median(seconds):.1f} s each (median)"
     lines = ["", f"## MNIST, {len(pairs)} pairs of digits", "", f"Ours: {_PAIR}. {said} Worst {worst}, {mean}."]
-    lines += ["", "Accuracy in percent, seed 0:", "", "| | " + " | ".join(map(str, range(9))) + " |", "|---" * 10 + "|"]
+    lines += ["", "Accuracy in percent, of the hard ones the mean of three seeds:", "", "| | " + " | ".join(map(str, range(9))) + " |", "|---" * 10 + "|"]
     for b in range(1, 10):
         cells = [f"{accuracy[f'{b}-{a}']:.2f}" if f"{b}-{a}" in accuracy else "" for a in range(9)]
         lines.append(f"| {b} | " + " | ".join(cells) + " |")

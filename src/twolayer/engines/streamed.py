@@ -42,7 +42,7 @@ class Streamed:
         make: Callable[..., Objective],
     ) -> None:
         self._rows, self._Y, self.task, self._weight, self._make = rows, Y, task, sample_weight, make
-        self._settings = {"dtype": dtype, "scale": scale, "n_threads": n_threads}
+        self._settings: dict[str, Any] = {"dtype": dtype, "scale": scale, "n_threads": n_threads}
         self._settings |= {"activation": task.activation, "loss": task.loss}
         self.blocks, self.n_samples = rows.blocks, rows.shape[0]
         self._starts = np.concatenate([[0], np.cumsum(self.blocks)]).tolist()
@@ -79,8 +79,8 @@ class Streamed:
         weight = self._weight[part] if self._weight is not None and weighted else None
         rows = self._rows.read(block)
         if weight is not None and not weight.any():  # of mini-batches that weigh nothing
-            own = {"dtype": self._settings["dtype"], "scale": self._settings["scale"]}
-            return WholeBatch(rows.T, self._Y[:, part], replace(self.task, l2=l2), sample_weight=weight, **own)
+            task, dtype, scale = replace(self.task, l2=l2), self._settings["dtype"], self._settings["scale"]
+            return WholeBatch(rows.T, self._Y[:, part], task, dtype=dtype, scale=scale, sample_weight=weight)
         return self._make(rows.T, self._Y[:, part], "auto", sample_weight=weight, l2=l2, **self._settings)
 
     def _add(self, networks: Sequence[Arrays], look: Callable[[Objective], Sequence[_M]]) -> list[_M]:

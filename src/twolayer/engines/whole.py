@@ -49,7 +49,7 @@ class WholeBatch:
         self.X, self.Y = (X, Y) if dtype is None and scale == 1 else _convert(X, Y, dtype, scale)
         self.sample_weight = None if sample_weight is None else sample_weight.astype(self.Y.dtype)
         self.n_samples: int = X.shape[1]
-        self.blocks = (self.n_samples,)
+        self.blocks: tuple[int, ...] = (self.n_samples,)
         self.engine = f"whole: the formulas on all samples at once, {reason}"
         self._right_class = _predicted_class(self.Y)
 
