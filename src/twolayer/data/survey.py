@@ -14,7 +14,7 @@ import numpy as np
 
 from twolayer.data.report import DataReport, percent, warn_of_classes
 from twolayer.data.split import hold_out
-from twolayer.data.table_encoding import MAX_LEVELS, CategoryColumn, Column, NumberColumn, TableEncoding
+from twolayer.data.table_encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn, Column, NumberColumn, TableEncoding
 from twolayer.data.tables import Sql, Table, as_number, as_text, select, sql_name
 from twolayer.errors import DataError
 
@@ -23,7 +23,7 @@ _EXACT_ROWS = 50_000  # of more rows different values are counted approximately
 _GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
 _COMPARED_ROWS = 2_000_000  # rows are compared with each other in tables of at most so many
 _RARE_ROWS = 10  # a level of fewer rows is rare, in a table of some thousand rows
-_FAR_DEVIATIONS = 30
+_FAR_DEVIATIONS = 15
 _FEW_VALUES = 10  # such as marks of 0 and 1, of which a rare one is far from the mean and no flaw
 _MOSTLY = 0.5
 _LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
@@ -277,6 +277,8 @@ def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_trai
     for k, name in enumerate(names):
         (n, low, high, n_different), (mean, deviation) = counted[4 * k : 4 * k + 4], means[2 * k : 2 * k + 2]
         missing = n_train - n
+        if n and not (abs(mean) < MAX_NUMBER and deviation < MAX_NUMBER):
+            raise DataError(f"Column {name!r} of {table.name} holds numbers too large to add up: repair or scale them.")
         reason = None
         if not n:
             reason = "no values"

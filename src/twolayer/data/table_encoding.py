@@ -14,6 +14,7 @@ import numpy as np
 
 MAX_COLUMNS = 20_000
 MAX_LEVELS = 100
+MAX_NUMBER = 1e300  # what a mean or a deviation is smaller than
 _ENCODED_ROWS = 1024  # at once, so that they stay in the cache while column after column is written
 
 
@@ -207,7 +208,7 @@ def _from_record(record: Any) -> Column:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < MAX_NUMBER and math.isfinite(value)
 
 
 def _is_text(value: Any) -> bool:

@@ -205,10 +205,14 @@ def select(
 ) -> list[np.ndarray[Any, Any]]:
     """Return expressions of some rows of one part of a table, in their order."""
     source, counter, _ = table.parts[part]
-    listed = ", ".join(f"{expression} AS c{k}" for k, expression in enumerate(expressions))
+    listed = ", ".join(f"{expression} AS c{k}" for k, expression in enumerate([counter, *expressions]))
     where = f"{counter} >= {start} AND {counter} < {start + size}"
     query = f"SELECT {listed} FROM {source} WHERE {where}"
-    return table.ask_arrays(query, parameters or None)
+    places, *columns = table.ask_arrays(query, parameters or None)
+    if (places[1:] > places[:-1]).all():
+        return columns
+    order = np.argsort(places)  # several threads read them
+    return [column[order] for column in columns]
 
 
 def is_table_name(name: str) -> bool:
@@ -330,10 +334,10 @@ def as_number(name: str) -> Sql:
 def as_text(name: str) -> Sql:
     """Return the SQL of a column's texts, NULL where missing."""
     text = f"CAST({sql_name(name)} AS VARCHAR)"
-    odd = " OR ".join([f"{text} < '!'", *(f"suffix({text}, chr({ord(end)}))" for end in "\t\n\r")])
+    odd = " OR ".join([f"{text} < '!'", *(f"suffix({text}, chr({ord(end)}))" for end in " \t\n\r")])
     trimmed = f"trim(CASE WHEN {odd} THEN regexp_replace({text}, '^\\s+|\\s+$', '', 'g') ELSE {text} END)"
-    tokens = ", ".join(f"'{token}'" for token in MISSING)
-    return f"CASE WHEN {trimmed} IN ({tokens}) THEN NULL ELSE {trimmed} END"
+    tokens = ", ".join(f"'{token}'" for token in MISSING)  # IN would make it a join, which mixes the rows
+    return f"CASE WHEN list_position([{tokens}], {trimmed}) > 0 THEN NULL ELSE {trimmed} END"
 
 
 def _expression(table: Table, column: NumberColumn | CategoryColumn, k: int) -> Sql:
