@@ -227,6 +227,21 @@ WRONG = {
     "train nan:0,1": "NaN",
     "train ok --out ok": "already has files",
     "train ok --out text": "is a file",
+    "train people.csv": "Say it by --target",
+    "train people.csv --target income": "no column 'income', the target: it has age, rich",
+    "train people.csv --target rich --ignore name": "no column 'name', to be ignored",
+    "train people.csv --target rich --positive maybe": "one of two classes",
+    "train people.csv --target rich --hold-out 1": "at most 0.99",
+    "train people.csv --target rich --hold-out 0.1 --test people.csv": "not both",
+    "train people.csv --target rich --memory much": "like 800MB",
+    "train people.csv --target rich --size 28": "like 28x28",
+    "train people.csv --target rich --hidden 0": "whole number of at least 1",
+    "train people.csv --target rich --batch-size 5": "take adam",
+    "train ragged.csv --target rich": "Line 2 of ragged.csv has 1 value where the first has 2",
+    "train zero.csv --target rich": "has no rows",
+    "train no*.csv --target rich": "no files like no*.csv",
+    "train ok --target rich": "for tables",
+    "predict model.safetensors people.csv": "not a table",
     "predict model.safetensors": "Missing argument 'DATA'",
     "predict nowhere mnist": "no file nowhere",
     "predict empty mnist": "no model.safetensors",
@@ -244,6 +259,13 @@ WRONG = {
 }
 
 
+TABLES = {
+    "people.csv": "age,rich\n20,no\n30,yes\n40,no\n50,yes\n",
+    "ragged.csv": "age,rich\n20\n30,yes\n",
+    "zero.csv": "age,rich\n",
+}
+
+
 @pytest.mark.parametrize("command", WRONG)
 def test_each_wrong_input_gets_one_sentence_and_leaves_nothing(call, command, idx_folder, write_idx, small_model):
     """Exit code 2, nothing on stdout, one line on stderr, and no file or folder more than before."""
@@ -254,7 +276,7 @@ def test_each_wrong_input_gets_one_sentence_and_leaves_nothing(call, command, id
     Path("broken").mkdir()
     Path("empty").mkdir()
     save(small_model, "broken/model.safetensors")
-    for path, content in (("text", "hello"), ("broken/history.jsonl", "{}\n")):
+    for path, content in (("text", "hello"), ("broken/history.jsonl", "{}\n"), *TABLES.items()):
         Path(path).write_text(content)
     images = np.full((2, 2, 3), np.nan, np.float32)
     for name, array in (("bare", np.ones((2, 2, 3), np.uint8)), ("nan", images), ("shares", np.ones((2, 2, 3), "f4"))):
@@ -268,6 +290,48 @@ def test_each_wrong_input_gets_one_sentence_and_leaves_nothing(call, command, id
     assert err.startswith("twolayer: ")
     assert len(err.splitlines()) == 1
     assert sorted(os.walk(".")) == before
+
+
+def test_a_table_is_reported_on_trained_on_and_predicted(call):
+    """The report stands on stderr before the epochs, in the JSON too; the model file alone predicts, CSV as it came."""
+    rows = [f"{k},{'yes' if k % 7 > 3 else 'no'},{k % 7}" for k in range(200)]
+    Path("people.csv").write_text("\n".join(["id,rich,age", *rows]) + "\n")
+
+    code, out, err = call("train", "people.csv", "--target", "rich", "--out", "people")
+    assert code == 0
+    assert "counts the rows" in err
+    assert "160 samples to learn from, 40 to test on" in err
+    assert err.index("column") < err.index("Epoch 0")
+    assert "1 input, 10 hidden units, 1 output" in out
+    assert sorted(os.listdir("people")) == ["history.jsonl", "loss.png", "model.safetensors", "units.png"]
+
+    record = json.loads(call("train", "people.csv", "--target", "rich", "--json", "--quiet")[1])
+    assert record["report"]["columns"][0] == {"name": "id", "kind": "ignored", "summary": "counts the rows"}
+    assert record["run"] == str(Path("runs", "people"))
+
+    shutil.copy("people/model.safetensors", "alone.safetensors")
+    lines = call("predict", "alone.safetensors", "people.csv")[1].splitlines()
+    assert lines[0] == "id,rich,prediction,share_no,share_yes"
+    assert [line.split(",")[:2] for line in lines[1:]] == [row.split(",")[:2] for row in rows]
+    assert all(line.split(",")[1] == line.split(",")[2] for line in lines[1:])
+
+
+def test_images_in_folders_are_trained_on_and_predicted(call):
+    """A folder a class; predictions name the files."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for name, shade in (("dark", 40), ("light", 200)):
+        Path("pictures", name).mkdir(parents=True)
+        for k in range(12):
+            pixels = np.clip(random.normal(shade, 20, (5, 4)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(Path("pictures", name, f"{k}.png"))
+
+    assert call("train", "pictures", "--out", "run", "--quiet")[0] == 0
+    assert sorted(os.listdir("run")) == RUN_FILES
+    lines = call("predict", "run", "pictures")[1].splitlines()
+    assert lines[0] == "sample,file,prediction,share_dark,share_light,label"
+    assert all(line.split(",")[1].startswith(line.split(",")[2] + "/") for line in lines[1:])
 
 
 def test_without_a_command_help_is_shown(call):
