@@ -46,7 +46,7 @@ _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out
 _SNIFF_LINES = 1_000_000  # of a larger one
 _NUMBERS = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|BIGNUM")
 _WHOLE = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)")
-_CATEGORIES = re.compile(r"VARCHAR|BOOLEAN|ENUM.*|UUID|\"?NULL\"?")
+_CATEGORIES = re.compile(r"VARCHAR|BOOLEAN|ENUM.*|UUID|\"?NULL\"?", re.DOTALL)  # a value may have a line end
 _DATES = re.compile(r"(DATE|TIME|INTERVAL).*")
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 _SEMICOLON = "delim = ';'"

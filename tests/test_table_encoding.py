@@ -1,0 +1,147 @@
+"""Columns become values as scikit-learn's own transformers make them, and the encoding comes back from its record."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from twolayer.data.table_encoding import MAX_LEVELS, CategoryColumn, NumberColumn, TableEncoding
+
+FINITE = st.floats(-1e6, 1e6)
+POSITIVE = st.floats(1e-6, 1e6)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=5)
+NUMBERS = st.builds(NumberColumn, TEXTS, FINITE, POSITIVE, st.booleans())
+CATEGORIES = st.builds(
+    CategoryColumn, TEXTS, st.lists(TEXTS, min_size=1, max_size=4, unique=True).map(tuple), st.booleans(), st.booleans()
+)
+
+
+@st.composite
+def encodings(draw):
+    """Draw an encoding whose columns have names of their own."""
+    columns = draw(st.lists(NUMBERS | CATEGORIES, min_size=1, max_size=5, unique_by=lambda column: column.name))
+    target = draw(TEXTS.filter(lambda name: name not in {column.name for column in columns}))
+    return TableEncoding(target, tuple(columns))
+
+
+def encoded(column, raw):
+    """Return the values that a column makes."""
+    return TableEncoding("y", (column,)).encode([np.asarray(raw)], np.float64)
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=30).filter(lambda values: len(set(values)) > 1))
+def test_numbers_are_standardized_as_scikit_learn_does(values):
+    """By the mean and the deviation of the values."""
+    X = np.asarray(values, float)[:, None]
+    scaler = StandardScaler().fit(X)
+    column = NumberColumn("x", float(scaler.mean_[0]), float(scaler.scale_[0]))
+
+    np.testing.assert_allclose(encoded(column, X[:, 0]), scaler.transform(X), rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(FINITE | st.just(np.nan), max_size=20), FINITE, POSITIVE, st.booleans())
+def test_a_missing_number_is_the_mean_and_flagged_on_request(values, mean, deviation, flagged):
+    """It becomes 0, and the flag is 1 there and nowhere else."""
+    values = np.asarray(values, float)
+    X = encoded(NumberColumn("x", mean, deviation, flagged), values)
+
+    assert X.shape == (len(values), 1 + flagged)
+    assert (X[np.isnan(values), 0] == 0).all()
+    assert np.isfinite(X).all()
+    if flagged:
+        np.testing.assert_array_equal(X[:, 1], np.isnan(values))
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20))
+def test_categories_are_one_hot_as_scikit_learn_does(values):
+    """A column a level; what is no level is 0 everywhere."""
+    levels = ("a", "b", "c")
+    expected = OneHotEncoder(categories=[list(levels)], handle_unknown="ignore", sparse_output=False).fit_transform(
+        np.array(values)[:, None]
+    )
+    codes = [levels.index(value) + 1 if value in levels else 0 for value in values]
+
+    np.testing.assert_array_equal(encoded(CategoryColumn("c", levels), codes), expected)
+
+
+@given(CATEGORIES, st.data())
+def test_a_category_fits_one_place(column, data):
+    """Its level's, that of the rare, or that of the missing; without such a place it is 0 everywhere."""
+    n = len(column.levels)
+    codes = np.array(data.draw(st.lists(st.integers(-1, n), min_size=1, max_size=9)))
+    X = encoded(column, codes)
+    places = {**{k + 1: k for k in range(n)}, **({0: n} if column.rare else {})}
+    places |= {-1: n + column.rare} if column.flagged else {}
+
+    for code, row in zip(codes, X, strict=True):
+        assert row.tolist() == [float(place == places.get(code)) for place in range(X.shape[1])]
+
+
+@given(encodings())
+def test_an_encoding_comes_back_from_its_record(encoding):
+    """Also by way of JSON text, with every digit."""
+    record = json.loads(json.dumps(encoding.to_record()))
+
+    assert TableEncoding.from_record(record) == encoding
+
+
+@given(encodings(), st.integers(0, 5))
+def test_each_value_has_a_name(encoding, m):
+    """As many names as values; those of a category name its levels."""
+    X = encoding.encode([np.ones(m, int) for _ in encoding.columns], np.float32)
+
+    assert X.shape == (m, encoding.n_values) == (m, len(encoding.value_names))
+    assert X.dtype == np.float32
+    for column in encoding.columns:
+        if isinstance(column, CategoryColumn):
+            assert f"{column.name}={column.levels[0]}" in encoding.value_names
+        else:
+            assert column.name in encoding.value_names
+
+
+def test_many_rows_are_encoded_as_few_are():
+    """Rows written part by part are the rows written one by one."""
+    random = np.random.default_rng(0)
+    encoding = TableEncoding("y", (NumberColumn("a", 3, 2, True), CategoryColumn("b", ("x", "z"), True, True)))
+    numbers, codes = random.standard_normal(2500), random.integers(-1, 3, 2500)
+    numbers[::7] = np.nan
+
+    X = encoding.encode([numbers, codes], np.float64)
+
+    one_by_one = [encoding.encode([numbers[k : k + 1], codes[k : k + 1]], np.float64) for k in range(2500)]
+    np.testing.assert_array_equal(X, np.concatenate(one_by_one))
+
+
+NUMBER = {"name": "a", "flagged": False, "kind": "number", "mean": 0, "deviation": 1}
+CATEGORY = {"name": "a", "flagged": False, "kind": "category", "levels": ["x"], "rare": False}
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (None, "just target and columns"),
+        ({"target": "y"}, "just target and columns"),
+        ({"target": "y", "columns": [], "more": 1}, "just target and columns"),
+        ({"target": None, "columns": [NUMBER]}, "must have a target"),
+        ({"target": "\ud800", "columns": [NUMBER]}, "must have a target"),
+        ({"target": "y", "columns": "ab"}, "must have a target"),
+        ({"target": "y", "columns": [NUMBER] * 20_001}, "1 to 20,000 columns"),
+        ({"target": "a", "columns": [NUMBER]}, "must differ"),
+        ({"target": "y", "columns": [NUMBER, CATEGORY]}, "must differ"),
+        ({"target": "y", "columns": [{**NUMBER, "name": 1}]}, "a name and flagged"),
+        ({"target": "y", "columns": [{**NUMBER, "mean": True}]}, "finite"),
+        ({"target": "y", "columns": [{**NUMBER, "mean": 1e300}]}, "finite"),
+        ({"target": "y", "columns": [{**NUMBER, "mean": 10**400}]}, "finite"),
+        ({"target": "y", "columns": [{**NUMBER, "deviation": -1}]}, "greater than 0"),
+        ({"target": "y", "columns": [{**NUMBER, "kind": "category"}]}, "a number with mean"),
+        ({"target": "y", "columns": [{**CATEGORY, "rare": 1}]}, "different texts"),
+        ({"target": "y", "columns": [{**CATEGORY, "levels": [str(k) for k in range(MAX_LEVELS + 1)]}]}, "up to 100"),
+    ],
+)
+def test_a_wrong_record_is_told(record, sentence):
+    """As a ValueError, from which the model file makes its sentence."""
+    with pytest.raises(ValueError, match=sentence):
+        TableEncoding.from_record(record)
