@@ -41,7 +41,7 @@ def open_samples(
     DataError
         If the samples are not of the kind that the model takes.
     """
-    own = model.settings.get("hold_out") if name == model.settings.get("data") else None
+    own = _held_out_share(model) if name == model.settings.get("data") else None
     if is_table(name) is not (model.table is not None):
         wanted = "the columns of a table" if model.table else "samples such as images, not a table"
         raise DataError(f"{name} cannot be used: the model was trained on {wanted}.")
@@ -50,9 +50,9 @@ def open_samples(
     options = ReadOptions(size=_image_size(model), colour="rgb" if len(model.input_shape) == 3 else "grey")
     dataset = load_dataset(name, options)
     model.check_scale(dataset.scale, name)
-    if dataset.test is None and own and dataset.train.y is not None and (part == "test" or (labelled and part is None)):
-        _, out = hold_out(dataset.train.y, own, _seed(model))
-        return dataset.train.some(out), None
+    if dataset.test is None and own and dataset.train.y is not None and (part is not None or labelled):
+        rest, out = hold_out(dataset.train.y, own, _seed(model))
+        return dataset.train.some(rest if part == "train" else out), None
     return dataset.part(part), None
 
 
@@ -79,6 +79,11 @@ def _from_table(
     from twolayer.data.rows import SomeRows
 
     return Samples(SomeRows(rows, chosen), np.asarray(model.classes)[codes[chosen]]), None
+
+
+def _held_out_share(model: Model) -> float | None:
+    share = model.settings.get("hold_out")
+    return share if isinstance(share, float) and 0 < share < 1 else None
 
 
 def _seed(model: Model) -> int:
