@@ -1,82 +1,160 @@
-"""The report on samples before training: what is wrong is told, what is right is not."""
+"""The report on arrays of features tells each planted flaw, and nothing of clean ones."""
+
+import json
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from twolayer.data.report import percent, report_samples, warn_of_classes
-
-
-@pytest.fixture
-def samples():
-    """Return clean samples of three classes to learn from and to test on."""
-    random = np.random.default_rng(0)
-    return (
-        random.standard_normal((90, 4)),
-        np.arange(90) % 3,
-        random.standard_normal((30, 4)),
-        np.arange(30) % 3,
-    )
+from twolayer.data.report import DataReport, percent, report_samples, warn_of_classes
 
 
-def test_clean_samples_raise_no_alarm(samples):
-    """Floats near 0, and bytes, which are pixels."""
-    X, codes, X_test, codes_test = samples
-    pixels = np.random.default_rng(1).integers(0, 256, (120, 4)).astype(np.uint8)
-
-    assert report_samples(X, codes, X_test, codes_test, classes="abc").warnings == ()
-    assert report_samples(pixels[:90], codes, pixels[90:], codes_test, classes="abc", scale=255.0).warnings == ()
+def clean(m=200, n=6, seed=0):
+    """Return random features and two classes of the same size."""
+    random = np.random.default_rng(seed)
+    return random.normal(size=(m, n)), random.permutation(np.arange(m) % 2)
 
 
-def test_counts_are_those_of_the_samples(samples):
-    """And the record can be written as JSON."""
-    X, codes, X_test, codes_test = samples
-    report = report_samples(X, codes, X_test, codes_test, classes=[3, 5, 8])
-
-    assert (report.n_train, report.n_test, report.classes) == (90, 30, {"3": 30, "5": 30, "8": 30})
-    assert report.to_record()["train_samples"] == 90
+def report(X, codes, X_test=None, codes_test=None, classes=("no", "yes"), **options):
+    return report_samples(X, codes, X_test, codes_test, classes=classes, **options)
 
 
-def test_test_samples_that_are_learned_from_are_counted(samples):
-    """Byte by byte the same."""
-    X, codes, X_test, codes_test = samples
-    X_test[:3] = X[10:13]
+@given(st.integers(0, 2**32 - 1), st.integers(60, 400), st.integers(1, 9), st.sampled_from(["float32", "float64"]))
+def test_clean_features_raise_no_alarm(seed, m, n, dtype):
+    """Random numbers with random classes, and others to test on."""
+    X, codes = clean(m, n, seed)
+    found = report(X.astype(dtype), codes, X[: m // 2].astype(dtype) + 1, codes[: m // 2])
 
-    (warning,) = report_samples(X, codes, X_test, codes_test, classes="abc").warnings
-    assert "3 of the 30 test samples stand among the training samples" in warning
+    assert found.warnings == ()
+    assert (found.n_train, found.n_test, found.columns) == (m, m // 2, ())
+    assert found.classes == {"no": int((codes == 0).sum()), "yes": int((codes == 1).sum())}
+
+
+def test_pixels_raise_no_alarm():
+    """Bytes may be 255 and the same in all images, as margins are."""
+    X = np.zeros((100, 9), np.uint8)
+    X[:, 4] = np.random.default_rng(0).integers(0, 256, 100)
+
+    assert report(X, np.arange(100) % 2, scale=255.0).warnings == ()
+
+
+def wide(X, _):
+    X[:, 0] *= 1000
+
+
+def constant(X, _):
+    X[:, [1, 3]] = 5
+
+
+def leak(X, codes):
+    X[:, 2] = codes * 2 - 1
+
+
+PLANTED = {
+    "features that are not scaled": (wide, r"Features reach [1-9],[0-9.]+, which saturates sigmoid units: bring them"),
+    "constant features": (constant, "2 of 6 features are the same in all samples"),
+    "a feature that is the target": (leak, "Feature 2 alone tells the target: .* leave it out"),
+}
+
+
+@pytest.mark.parametrize("flaw", PLANTED)
+def test_a_planted_flaw_of_features_is_told(flaw):
+    """And nothing else."""
+    change, sentence = PLANTED[flaw]
+    X, codes = clean()
+    change(X, codes)
+
+    (warning,) = report(X, codes).warnings
+    assert re.fullmatch(f"{sentence}.*", warning)
+
+
+def test_features_count_as_they_enter_the_network():
+    """What is divided by the scale is near enough."""
+    X, codes = clean()
+
+    assert report(X * 255, codes, scale=255.0).warnings == ()
+    assert len(report(X * 255, codes).warnings) == 1
+
+
+def test_only_a_feature_with_one_value_a_class_is_the_target():
+    """A threshold that divides the classes is what a network learns."""
+    X, codes = clean()
+    X[:, 0] = codes + np.arange(len(X)) / 1000
+
+    assert report(X, codes).warnings == ()
+
+
+def test_samples_in_both_parts_are_counted():
+    """They are remembered, not learned."""
+    X, codes = clean(100)
+    X_test = np.vstack([X[:7], X[:13] + 1])
+
+    (warning,) = report(X, codes, X_test, np.arange(20) % 2).warnings
+    assert warning.startswith("7 of the 20 test samples stand among the training samples too (35.0 %)")
+
+
+def test_what_memory_does_not_hold_is_not_compared(monkeypatch):
+    """Looking at each sample would read it all."""
+    from twolayer.data import report as module
+
+    X, codes = clean(100)
+    monkeypatch.setattr(module, "_COMPARED_BYTES", X.nbytes)
+    assert report(X, codes, X, codes).warnings == ()
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("counts", "test", "sentences"),
     [
-        (lambda X, codes: X.__setitem__((slice(None), 1), 7.0), "1 of 4 features are the same"),
-        (lambda X, codes: X.__setitem__((slice(None), 1), codes * 2.5), "Feature 1 alone tells the target"),
-        (lambda X, codes: X.__imul__(1000), "saturates"),
+        ((50, 50), (5, 5), []),
+        ((50, 50), (0, 0), []),
+        ((50, 9), (5, 1), ["Class 1 has only 9 samples to learn from."]),
+        ((50, 1), (5, 1), ["Class 1 has only 1 sample to learn from.", "Class 1 is 2.0 % of the samples"]),
+        ((500, 40), (5, 4), ["Class 1 is 7.4 % of the samples: --weights balanced lets it count more."]),
+        ((500, 60), (5, 6), []),
+        ((300, 300, 300, 50), (1, 1, 1, 1), []),
+        ((300, 300, 300, 40), (1, 1, 1, 1), ["Class 3 is 4.3 % of the samples"]),
+        ((50, 50), (9, 0), ["All test samples are of class 0: their accuracy says little."]),
+        ((50, 0), (5, 5), ["Class 1 has only 0 samples to learn from.", "Class 1 is 0.0 %"]),
     ],
 )
-def test_features_that_are_constant_unscaled_or_the_target_are_told(samples, change, sentence):
-    """One planted flaw, one warning."""
-    X, codes, _, _ = samples
-    change(X, codes)
+def test_small_and_uneven_classes_are_told(counts, test, sentences):
+    """And test samples of one class."""
+    codes, codes_test = (np.repeat(np.arange(len(each)), each) for each in (counts, test))
+    warnings = warn_of_classes(range(len(counts)), codes, codes_test)
 
-    (warning,) = report_samples(X, codes, classes="abc").warnings
-    assert sentence in warning
-
-
-def test_notes_of_whoever_read_the_data_come_first(samples):
-    """As they are."""
-    assert report_samples(samples[0], samples[1], classes="abc", notes=["Look."]).warnings == ("Look.",)
+    assert len(warnings) == len(sentences)
+    assert all(warning.startswith(sentence) for warning, sentence in zip(warnings, sentences, strict=True))
 
 
-def test_classes_that_are_small_uneven_or_alone_in_the_test_part_are_told():
-    """A sentence each; even classes have none."""
-    even, test = np.arange(100) % 2, np.arange(10) % 2
-
-    assert warn_of_classes("ab", even, test) == []
-    assert "only 3 samples" in warn_of_classes("ab", np.arange(100) < 3, test)[0]
-    assert "--weights balanced" in warn_of_classes("ab", np.arange(1000) < 20, test)[0]
-    assert "All test samples are of class b" in warn_of_classes("ab", even, np.ones(5, int))[0]
+def test_not_every_one_of_many_small_classes_is_told():
+    """Ten are enough to see."""
+    assert len(warn_of_classes(range(50), np.arange(50), np.zeros(0, int))) == 10
 
 
-def test_shares_have_one_place():
-    """In percent."""
-    assert percent(1, 3) == "33.3 %"
+def test_notes_of_the_reader_come_first():
+    """They are shown with the rest."""
+    X, codes = clean()
+
+    assert report(X, codes, notes=["One image was turned."]).warnings == ("One image was turned.",)
+
+
+def test_the_report_as_json():
+    """With every entry by name."""
+    found = DataReport(3, 1, "y", {"0": 2, "1": 1}, (("a", "number", "1 to 2"),), ("One thing.",))
+
+    assert json.loads(json.dumps(found.to_record())) == {
+        "train_samples": 3,
+        "test_samples": 1,
+        "target": "y",
+        "classes": {"0": 2, "1": 1},
+        "columns": [{"name": "a", "kind": "number", "summary": "1 to 2"}],
+        "warnings": ["One thing."],
+    }
+
+
+@given(st.integers(0, 1000), st.integers(1, 1000))
+def test_a_share_in_percent_is_rounded_to_one_place(part, whole):
+    """To half of it."""
+    assert float(percent(part, whole).removesuffix(" %")) == pytest.approx(100 * part / whole, abs=0.0501)

@@ -1,186 +1,418 @@
-"""A table is looked at before training: what its columns hold, how they are encoded, what is wrong with it."""
+"""What a table holds is found out from its training rows, and each flaw that is planted is told, and no other."""
+
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.preprocessing import StandardScaler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from twolayer.data.rows import gather
 from twolayer.data.survey import code_target, order_classes, survey_table
 from twolayer.data.table_encoding import CategoryColumn, NumberColumn
 from twolayer.data.tables import TableRows, as_table
 from twolayer.errors import DataError
 
+SEEDS = st.integers(0, 2**32 - 1)
+FEW = settings(max_examples=8)
 
-def make_columns(n=400, seed=0):
-    """Return columns without anything to warn of."""
+
+def clean(m=300, seed=0, n_classes=2):
+    """Return a table without any flaw: numbers, whole numbers, categories, a few missing values, random classes."""
     random = np.random.default_rng(seed)
-    return {
-        "size": random.normal(5, 2, n),
-        "tree": random.choice(np.array(["ash", "birch", "cedar"], object), n),
-        "kind": random.choice(np.array(["no", "yes"], object), n),
-    }
+    frame = pd.DataFrame(
+        {
+            "height": random.normal(170, 10, m),
+            "pay": np.exp(random.normal(size=m)),
+            "age": random.integers(18, 90, m),
+            "town": random.choice(["Ulm", "Bonn", "Köln", "Hof"], m, p=[0.4, 0.3, 0.2, 0.1]).astype(object),
+            "owner": random.integers(0, 2, m),
+            "y": random.permutation(np.arange(m) % n_classes),
+        }
+    )
+    frame.loc[random.random(m) < 0.1, "pay"] = np.nan
+    frame.loc[random.random(m) < 0.1, "town"] = None
+    return frame
 
 
-def warnings_of(columns, **options):
-    """Return the warnings about columns of which `kind` is the target."""
-    return survey_table(as_table(columns), "kind", **options).report.warnings
+def survey(frame, target="y", **options):
+    return survey_table(as_table(frame, "people.csv"), target, **{"share": 0.2, **options})
 
 
-def test_clean_data_raises_no_alarm():
-    """Random columns that are as they should be, with several seeds and with rows held out."""
-    for seed in range(5):
-        assert warnings_of(make_columns(seed=seed), share=0.25) == ()
+def samples(frame, found):
+    """Return all rows of a table, encoded."""
+    return gather(TableRows(as_table(frame), found.encoding, dtype=np.float64))
 
 
-def test_numbers_are_standardized_by_the_training_rows_alone():
-    """As scikit-learn's StandardScaler does it; the rows held out have no part in it."""
-    columns = make_columns()
-    table = as_table(columns)
-    survey = survey_table(table, "kind", share=0.3, random_state=1)
+@FEW
+@given(SEEDS, st.integers(20, 400), st.sampled_from([0.0, 0.2, 0.5]))
+def test_numbers_are_standardized_by_the_training_rows(seed, m, share):
+    """As scikit-learn's StandardScaler learns it of them; the rows held out may lie anywhere."""
+    frame = clean(m, seed)[["height", "pay", "y"]]
+    held_out = survey(frame, share=share).test
+    frame.loc[held_out, "height"] += 1e4
+    found = survey(frame, share=share)
+    np.testing.assert_array_equal(found.test, held_out)
+    scaler = StandardScaler().fit(frame.loc[found.train, ["height", "pay"]])
+    expected = scaler.transform(frame[["height", "pay"]])
+    missing = np.isnan(expected[:, 1])
 
-    X = TableRows(table, survey.encoding, dtype=np.float64).read(0)
-    size = columns["size"][:, None]
-    expected = StandardScaler().fit(size[survey.train]).transform(size)
-    np.testing.assert_allclose(expected[:, 0], X[:, 0], rtol=1e-9)
-    assert len(np.intersect1d(survey.train, survey.test)) == 0
-    assert len(survey.train) + len(survey.test) == 400
+    X = samples(frame, found)
 
-
-def test_missing_numbers_are_the_mean_and_flagged():
-    """A value of 1 says where, and only for a column in which some were missing."""
-    columns = make_columns()
-    columns["size"][::10] = np.nan
-    table = as_table(columns)
-    encoding = survey_table(table, "kind").encoding
-
-    X = TableRows(table, encoding, dtype=np.float64).read(0)
-    assert encoding.value_names[:2] == ["size", "size missing"]
-    np.testing.assert_array_equal(np.arange(400) % 10 == 0, X[:, 1] == 1)
-    assert (X[::10, 0] == 0).all()
-    np.testing.assert_allclose(np.nanmean(columns["size"]), encoding.columns[0].mean)
+    assert found.encoding.value_names[:2] == ["height", "pay"]
+    np.testing.assert_allclose(X[:, :2], np.nan_to_num(expected), rtol=1e-9, atol=1e-9)
+    if np.isnan(frame.loc[found.train, "pay"]).any():
+        np.testing.assert_array_equal(X[:, 2], missing)
+    else:
+        assert X.shape[1] == 2
 
 
-def test_categories_have_a_place_each_and_rare_ones_share_one():
-    """As pandas counts them; the most frequent first."""
-    columns = make_columns()
-    columns["tree"][:3] = ["elm", "fir", "yew"]
-    table = as_table(columns)
-    encoding = survey_table(table, "kind").encoding
-    (column,) = (c for c in encoding.columns if isinstance(c, CategoryColumn))
+@FEW
+@given(SEEDS, st.integers(30, 1500))
+def test_categories_are_those_of_the_training_rows(seed, m):
+    """One-hot as by scikit-learn, the most frequent first; rare and unseen share a place, missing have their own."""
+    random = np.random.default_rng(seed)
+    values = random.choice(list("aaaaaabbbbccdefg"), m).astype(object)
+    values[random.random(m) < 0.05] = None
+    frame = pd.DataFrame({"c": values, "x": random.normal(size=m), "y": np.arange(m) % 2})
+    found = survey(frame)
+    counts = frame.loc[found.train, "c"].value_counts()
+    least = max(2, min(10, len(found.train) // 200))
+    (column,) = (column for column in found.encoding.columns if column.name == "c")
 
-    counts = pd.Series(columns["tree"]).value_counts()
-    assert sorted(column.levels) == ["ash", "birch", "cedar"]
-    assert [counts[level] for level in column.levels] == sorted(counts[:3], reverse=True)
-    assert column.rare
-    X = TableRows(table, encoding).read(0)
-    np.testing.assert_array_equal(1, X[:, 1:].sum(axis=1))
-    assert encoding.value_names[-1] == "tree rare"
-    np.testing.assert_array_equal([0, 1, 2], np.flatnonzero(X[:, -1]))
-
-
-@pytest.mark.parametrize(
-    ("plant", "sentence"),
-    [
-        (lambda c: {"number": np.arange(400)}, "'number' is left out: counts the rows"),
-        (lambda c: {"name": np.array([f"n{k}" for k in range(400)], object)}, "'name' is left out: nearly every row"),
-        (lambda c: {"always": np.ones(400)}, "'always' is left out: always 1"),
-        (lambda c: {"nothing": np.full(400, np.nan)}, "'nothing' is left out: no values"),
-        (lambda c: {"copy": c["size"].copy()}, "'copy' is the same as 'size'"),
-        (lambda c: {"twin": c["tree"].copy()}, "'twin' is the same as 'tree'"),
-        (lambda c: {"leak": (c["kind"] == "yes").astype(int)}, "'leak' alone tells the target"),
-        (lambda c: {"leak": np.where(c["kind"] == "yes", "a", "b").astype(object)}, "'leak' alone tells the target"),
-        (lambda c: {"empty": np.where(np.arange(400) % 4, np.nan, c["size"])}, "'empty' is missing in 75.0 %"),
-        (lambda c: {"far": np.where(np.arange(400) == 7, 1e6, c["size"])}, "'far' has values"),
-    ],
-)
-def test_what_is_planted_in_a_column_is_found(plant, sentence):
-    """And nothing else is."""
-    columns = make_columns()
-    columns = {**plant(columns), **columns} if "copy" not in plant(columns) else {**columns, **plant(columns)}
-    columns = dict(sorted(columns.items(), key=lambda item: item[0] in ("copy", "twin")))
-
-    (warning,) = warnings_of(columns)
-
-    assert sentence in warning
+    assert set(column.levels) == set(counts[counts >= least].index)
+    assert [counts[level] for level in column.levels] == sorted(counts[list(column.levels)], reverse=True)
+    assert column.rare == (len(counts) > len(column.levels))
+    assert column.flagged == frame.loc[found.train, "c"].isna().any()
+    one_hot = OneHotEncoder(categories=[list(column.levels)], handle_unknown="ignore", sparse_output=False)
+    expected = [one_hot.fit_transform(frame[["c"]].fillna("missing").to_numpy())]
+    expected += [(~frame["c"].isin(column.levels) & frame["c"].notna()).to_numpy()[:, None]] * column.rare
+    expected += [frame["c"].isna().to_numpy()[:, None]] * column.flagged
+    np.testing.assert_array_equal(samples(frame[["c", "x"]], found)[:, : len(column.value_names)], np.hstack(expected))
 
 
-def test_rows_on_both_sides_of_the_split_and_of_two_classes_are_counted():
-    """Rows that stand there twice; rows that differ in nothing but their class."""
-    columns = make_columns()
-    both = {name: np.concatenate([column, column]) for name, column in columns.items()}
-    assert any("stand among the training rows too" in warning for warning in warnings_of(both, share=0.3))
+def test_what_is_learned_is_shown():
+    """Each column with its kind and what it holds; the classes with their numbers."""
+    frame = clean(200)
+    frame["when"] = pd.Timestamp("2020-01-01")
+    found = survey(frame, ignore=["when"])
+    train = frame.loc[found.train]
 
-    both["kind"][400:] = np.where(columns["kind"] == "yes", "no", "yes")
-    assert any("800 rows are the same as others of another class" in warning for warning in warnings_of(both))
-
-
-def test_uneven_and_small_classes_are_told():
-    """With what can be done about it."""
-    columns = make_columns()
-    columns["kind"][:] = "no"
-    columns["kind"][:5] = "yes"
-
-    small, uneven = warnings_of(columns)
-    assert "yes has only 5 samples" in small
-    assert "--weights balanced" in uneven
+    assert (found.report.n_train, found.report.n_test, found.report.target) == (160, 40, "y")
+    assert found.report.classes == {"0": 80, "1": 80}
+    shown = {name: (kind, summary) for name, kind, summary in found.report.columns}
+    assert list(shown) == ["height", "pay", "age", "town", "owner", "when"]
+    assert shown["height"] == ("number", f"{train['height'].min():g} to {train['height'].max():g}")
+    assert shown["pay"][1].endswith(f"; {train['pay'].isna().sum()} missing")
+    assert shown["town"] == ("category", f"4 levels; {train['town'].isna().sum()} missing")
+    assert shown["when"] == ("ignored", "left out on request")
+    assert [column.name for column in found.encoding.columns] == ["height", "pay", "age", "town", "owner"]
 
 
-@pytest.mark.parametrize(
-    ("columns", "sentence"),
-    [
-        ({"kind": ["a"] * 9}, "one class, a"),
-        ({"kind": [None] * 9}, "has no values"),
-        ({"kind": np.arange(9) / 2}, "not whole"),
-        ({"kind": np.arange("2020-01", "2020-10", dtype="datetime64[M]").astype("datetime64[ns]")}, "holds dates"),
-        ({"kind": ["Yes", "yes", "No"] * 3}, "two spellings"),
-        ({"when": np.arange("2020-01", "2020-10", dtype="datetime64[M]").astype("datetime64[ns]")}, "with dates"),
-        ({"x": [1.0, np.inf, 2.0] * 3}, "3 infinite values"),
-        ({"x": [None] * 9}, "no column to learn from"),
-    ],
-)
-def test_what_cannot_be_learned_from_is_told(columns, sentence):
-    """Each has a sentence of its own."""
-    table = as_table({"kind": ["a", "b", "c"] * 3, **columns})
+@settings(max_examples=12)
+@given(SEEDS, st.integers(150, 900), st.integers(2, 4))
+def test_clean_data_raise_no_alarm(seed, m, n_classes):
+    """Random numbers and categories with random classes have no flaw that is worth a word."""
+    assert survey(clean(m, seed, n_classes)).report.warnings == ()
+
+
+def test_large_clean_data_raise_no_alarm():
+    """Also where different values are counted approximately, and marks of 1 are rare."""
+    frame = clean(70_000).drop(columns="pay")  # whose logarithm is indeed the better number
+    frame["mark"] = (np.arange(len(frame)) % 2001 == 7).astype(int)
+
+    assert survey(frame).report.warnings == ()
+
+
+def set_rows(column, rows, value):
+    """Return a change of some rows of a column."""
+
+    def change(frame):
+        frame.loc[rows, column] = value
+
+    return change
+
+
+LEFT_OUT = {
+    "a counter": (np.arange(400), "counts the rows"),
+    "a counter from anywhere": (np.arange(400) + 1_000_000, "counts the rows"),
+    "a counter in any order": (np.random.default_rng(0).permutation(400), "counts the rows"),
+    "names": ([f"person {k}" for k in range(400)], "nearly every row has a value of its own"),
+    "a constant": (3, "always 3"),
+    "a constant text": ("x", "always x"),
+    "nothing": (None, "no values"),
+    "no numbers": (np.nan, "no values"),
+    "empty texts": (" ", "no values"),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_OUT)
+def test_columns_that_tell_nothing_are_left_out_with_a_note(kind):
+    """Row counters, identifiers, constants and empty columns."""
+    values, reason = LEFT_OUT[kind]
+    found = survey(clean(400).assign(extra=values))
+
+    assert found.report.warnings == (f"Column 'extra' is left out: {reason}.",)
+    assert found.report.columns[-1] == ("extra", "ignored", reason)
+    assert "extra" not in {column.name for column in found.encoding.columns}
+
+
+def test_numbers_that_only_look_like_a_counter_are_kept():
+    """A number of its own in each row is a number; so is a count that misses some, and one of few rows."""
+    kept = survey(clean(400).assign(extra=np.arange(400) * 2, pay=np.arange(400, dtype=float)))
+    few = survey(clean(20).assign(extra=range(20)))
+
+    assert {"extra", "pay"} <= {column.name for column in kept.encoding.columns}
+    assert "extra" in {column.name for column in few.encoding.columns}
+
+
+def test_many_rare_texts_are_left_out_as_such():
+    """They are no identifiers, but none is frequent enough to learn of."""
+    m = 4000
+    found = survey(clean(m).assign(extra=[f"street {k % 700}" for k in range(m)]))
+
+    assert "Column 'extra' is left out: no value stands in 10 rows or more." in found.report.warnings
+
+
+def leak(frame):
+    frame["extra"] = np.where(frame["y"] == 1, "approved", "refused")
+
+
+def leak_of_several_values(frame):
+    frame["extra"] = frame["y"] * 10 + np.arange(len(frame)) % 3
+
+
+def repeat_rows(frame):
+    return pd.concat([frame, frame[:100]], ignore_index=True)
+
+
+def contradict(frame):
+    return pd.concat([frame, frame[:30].assign(y=1 - frame["y"][:30])], ignore_index=True)
+
+
+PLANTED = {
+    "the same column": (lambda frame: frame.assign(extra=frame["height"]), "'extra' is the same as 'height'"),
+    "the same categories": (lambda frame: frame.assign(extra=frame["town"]), "'extra' is the same as 'town'"),
+    "a leak": (leak, "'extra' alone tells the target"),
+    "a leak of several values": (leak_of_several_values, "'extra' alone tells the target"),
+    "rows in both parts": (repeat_rows, "of the 100 test rows stand among the training rows too"),
+    "contradictions": (contradict, "60 rows are the same as others of another class"),
+    "mostly missing": (set_rows("pay", slice(0, 320), None), "'pay' is missing in 8[0-9].[0-9] % of the rows"),
+    "far values": (set_rows("height", [5, 6, 7], 1e9), "'height' has values .* deviations from its mean"),
+    "a missing target": (set_rows("y", [3, 4], None), r"2 rows have no 'y' and are left out \(0.5 %\)"),
+    "one missing target": (set_rows("y", [3], None), r"1 row has no 'y' and is left out \(0.2 %\)"),
+    "a small class": (set_rows("y", slice(0, 7), 2), "Class 2 has only 6 samples to learn from"),
+    "an uneven class": (set_rows("y", slice(0, 370), 0), "Class 1 is [0-9.]+ % of the samples: --weights balanced"),
+}
+
+
+@pytest.mark.parametrize("flaw", PLANTED)
+def test_a_planted_flaw_is_told(flaw):
+    """In a sentence; without it there was none."""
+    change, sentence = PLANTED[flaw]
+    frame = clean(1000 if flaw == "far values" else 400)
+    assert survey(frame).report.warnings == ()
+    changed = change(frame)
+    warnings = survey(frame if changed is None else changed).report.warnings
+
+    assert re.search(sentence, "\n".join(warnings))
+    assert len(warnings) <= 2
+    assert all(warning.endswith(".") for warning in warnings)
+
+
+def test_test_rows_of_one_class_are_told():
+    """Their accuracy says little."""
+    frame = clean(200)
+    frame["y"] = (np.arange(200) < 3).astype(int)
+
+    assert "All test samples are of class 0: their accuracy says little." in survey(frame, share=0.1).report.warnings
+
+
+def test_rows_are_not_compared_where_memory_is_dear():
+    """All else is told."""
+    frame = repeat_rows(clean(400))
+
+    assert survey(frame, compare_rows=False).report.warnings == ()
+
+
+def test_a_column_of_missing_values_and_one_number_is_a_mark():
+    """What is not missing is the mean, and the flag says which is which."""
+    frame = clean(100).assign(extra=np.where(np.arange(100) % 3, 0.1, np.nan))
+    found = survey(frame)
+    (column,) = (column for column in found.encoding.columns if column.name == "extra")
+    X = samples(frame, found)[:, -2:]
+
+    assert (column.deviation, column.flagged) == (1.0, True)
+    np.testing.assert_allclose(X[:, 0], 0, atol=1e-12)
+    np.testing.assert_array_equal(X[:, 1], np.arange(100) % 3 == 0)
+
+
+WRONG_COLUMNS = {
+    "dates": ({"when": pd.date_range("2020", periods=60)}, "Column 'when' of people.csv with dates cannot be used"),
+    "two of dates": (
+        {"when": pd.date_range("2020", periods=60), "then": pd.date_range("2021", periods=60)},
+        "Columns 'when', 'then' of people.csv with dates cannot be used: make numbers of them, .*--ignore them",
+    ),
+    "lists": ({"when": [[1, 2]] * 60}, "Column 'when' of people.csv holds no single values: --ignore it"),
+    "infinite numbers": ({"when": [np.inf, -np.inf, 1.0] * 20}, "Column 'when' .* has 3[0-9] infinite values: repair"),
+    "one infinite number": ({"when": [np.inf] + [1.0] * 59}, "Column 'when' .* has (1|an) infinite value"),
+    "huge numbers": ({"when": [1e200, -1e200, 1.0] * 20}, "Column 'when' .* numbers too large to add up"),
+    "numbers with a few texts": (
+        {"when": [str(k / 7) for k in range(57)] + ["unknown"] * 3},
+        "Column 'when' .* holds numbers, but text such as 'unknown' in 3 rows: repair it, or leave it out",
+    ),
+    "numbers with one text": (
+        {"when": [str(k / 7) for k in range(59)] + ["~5"]},
+        "Column 'when' .* holds numbers, but text such as '~5' in 1 row:",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_COLUMNS)
+def test_columns_that_cannot_be_used_are_named(kind):
+    """With what to do; left out on request they are no matter."""
+    columns, sentence = WRONG_COLUMNS[kind]
+    frame = clean(60).assign(**columns)
+
     with pytest.raises(DataError, match=sentence):
-        survey_table(table, "kind")
+        survey(frame)
+    assert survey(frame, ignore=list(columns)).report.columns[-1][1:] == ("ignored", "left out on request")
 
 
-def test_a_target_of_too_many_values_and_numbers_with_texts_among_them_are_told():
-    """The example of a text is in the sentence."""
-    columns = make_columns(3000)
-    with pytest.raises(DataError, match="more than 1,000 values"):
-        survey_table(as_table({**columns, "id": np.arange(3000)}), "id")
-    flawed = columns["size"].astype(str).astype(object)
-    flawed[2000] = "oops"
-    with pytest.raises(DataError, match=r"'size'.*numbers, but text such as 'oops' in 1 row"):
-        survey_table(as_table({**columns, "size": flawed}), "kind")
+def test_codes_with_a_few_letters_are_categories():
+    """What stands for many rows each is no number with flaws."""
+    frame = clean(300).assign(extra=[str(k % 30) if k % 31 else "3+" for k in range(300)])
+
+    assert isinstance(survey(frame).encoding.columns[-1], CategoryColumn)
 
 
-def test_the_positive_class_stands_second():
-    """Of two; anything else is told."""
-    assert order_classes(["a", "b"], "a") == ("b", "a")
-    assert order_classes([3, 5], "5") == (3, 5)
+WRONG_TARGETS = {
+    "decimals": (np.arange(60) / 7, "'y' holds numbers that are not whole: name a column of classes"),
+    "infinite": ([np.inf, 1.0, 2.0] * 20, "not whole"),
+    "dates": (pd.date_range("2020", periods=60), "'y' holds dates"),
+    "lists": ([[1]] * 60, "'y' holds no single values"),
+    "nothing": ([None] * 60, "'y' has no values"),
+    "empty texts": (["", " "] * 30, "'y' has no values"),
+    "one class": (["x"] * 60, "All samples are of one class, x: the target 'y' must have at least two"),
+    "one number": ([7] * 60, "All samples are of one class, 7"),
+    "two spellings": (["Yes", "yes", "no"] * 20, "'Yes' and 'yes', two spellings of one class: .* --keep-spellings"),
+    "many digits": ([2**60, 2**60 + 1] * 30, "'y' holds numbers of more than 15 digits"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_TARGETS)
+def test_a_column_that_makes_no_classes_is_told(kind):
+    """Each kind with a sentence of its own."""
+    values, sentence = WRONG_TARGETS[kind]
+
+    with pytest.raises(DataError, match=sentence):
+        survey(clean(60).assign(y=values))
+
+
+def test_at_most_a_thousand_classes():
+    """More are no classes but identifiers."""
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=2002), "y": np.arange(2002) % 1001})
+
+    assert len(survey(frame[frame["y"] < 1000], share=0.0).classes) == 1000
+    for values in (frame["y"], "class " + frame["y"].astype(str)):
+        with pytest.raises(DataError, match="'y' has more than 1,000 values"):
+            survey(frame.assign(y=values))
+
+
+def test_columns_that_are_not_there_are_told():
+    """The target, and those to ignore; and that nothing is left to learn from."""
+    frame = clean(60)
+    with pytest.raises(DataError, match=r"no column 'z', the target: it has height, pay, age, town, owner, y\."):
+        survey(frame, "z")
+    with pytest.raises(DataError, match="no columns 'a', 'b', to be ignored"):
+        survey(frame, ignore=["a", "b", "age"])
+    with pytest.raises(DataError, match="no column to learn from beside 'y'"):
+        survey(frame[["y"]])
+    with pytest.raises(DataError, match="no column to learn from"):
+        survey(frame[["age", "y"]], ignore=["age"])
+    wide = pd.DataFrame({f"c{k}": [1, 2] for k in range(20)})
+    with pytest.raises(DataError, match=r"it has c0, .*, c11, \.\.\.\."):
+        survey(wide)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "codes"),
+    [
+        ([3, -1], (-1, 3), (1, 0)),
+        ([3.0, -1.0], (-1, 3), (1, 0)),
+        (["b", "a"], ("a", "b"), (1, 0)),
+        ([" b", "a "], ("a", "b"), (1, 0)),
+        ([True, False], ("false", "true"), (1, 0)),
+        (["9", "10"], ("10", "9"), (1, 0)),  # texts
+        (["1", "x"], ("1", "x"), (0, 1)),
+    ],
+)
+def test_classes_are_sorted(values, classes, codes):
+    """Whole numbers as numbers, texts as texts without the white space around them."""
+    found = survey(clean(60).assign(y=values * 30))
+
+    assert found.classes == classes
+    assert [type(label) for label in found.classes] == [type(label) for label in classes]
+    np.testing.assert_array_equal(found.codes, codes * 30)
+
+
+def test_the_positive_class_is_the_second():
+    """Of two that are told apart by their text."""
+    frame = clean(60)
+
+    assert survey(frame, positive="0").classes == (1, 0)
+    np.testing.assert_array_equal(survey(frame, positive="0").codes, 1 - frame["y"])
+    assert order_classes(["a", "b"], "b") == ("a", "b")
     for classes, positive in ((["a", "b"], "c"), (["a", "b", "c"], "a")):
-        with pytest.raises(DataError, match="one of two classes"):
+        with pytest.raises(DataError, match=f"positive class must be one of two classes; got '{positive}'"):
             order_classes(classes, positive)
 
 
-def test_the_same_data_in_another_order_of_columns_gives_the_same_codes():
-    """Codes are places among the classes; a missing target is -1, an unknown class is told."""
-    table = as_table({"kind": np.array(["b", None, "a"], object), "x": np.arange(3.0)})
+def test_two_spellings_are_two_classes_on_request():
+    """Three classes here."""
+    frame = clean(60).assign(y=["Yes", "yes", "no"] * 20)
 
-    np.testing.assert_array_equal([1, -1, 0], code_target(table, "kind", ("a", "b")))
-    with pytest.raises(DataError, match="class 'b'"):
-        code_target(table, "kind", ("a", "c"))
-    with pytest.raises(DataError, match="no column 'y'"):
-        code_target(table, "y", ("a", "b"))
+    assert survey(frame, keep_spellings=True).classes == ("Yes", "no", "yes")
 
 
-def test_columns_left_out_on_request_are_no_features():
-    """They are shown as such, and a column that is not there is told."""
-    survey = survey_table(as_table(make_columns()), "kind", ignore=["tree"])
+def test_rows_without_a_class_are_learned_nothing_of():
+    """They stand in neither part, and do not count in means."""
+    frame = clean(100)
+    frame.loc[::4, ["y", "height"]] = [np.nan, 1e6]
+    found = survey(frame)
 
-    assert [column.name for column in survey.encoding.columns if isinstance(column, NumberColumn)] == ["size"]
-    assert ("tree", "ignored", "left out on request") in survey.report.columns
-    with pytest.raises(DataError, match="to be ignored"):
-        survey_table(as_table(make_columns()), "kind", ignore=["frob"])
+    assert (found.codes[::4] == -1).all()
+    assert not {*range(0, 100, 4)} & {*found.train, *found.test}
+    assert len(found.train) + len(found.test) == 75
+    (height,) = (column for column in found.encoding.columns if column.name == "height")
+    assert isinstance(height, NumberColumn)
+    assert height.mean == pytest.approx(frame.loc[found.train, "height"].mean())
+
+
+@FEW
+@given(SEEDS, st.floats(0.05, 0.6), st.integers(0, 5))
+def test_each_class_has_its_share_held_out(seed, share, random_state):
+    """To half a sample; the same seed holds the same out."""
+    frame = clean(200, seed, 3)
+    found = survey(frame, share=share, random_state=random_state)
+
+    for k in range(3):
+        n = int((found.codes == k).sum())
+        assert abs((found.codes[found.test] == k).sum() - share * n) <= 0.5
+    assert set(found.train) | set(found.test) == set(range(200))
+    np.testing.assert_array_equal(found.test, survey(frame, share=share, random_state=random_state).test)
+
+
+def test_classes_of_another_table_are_found():
+    """Numbers among texts and texts among numbers; a class that is not known is told."""
+    for values, classes in ((["1", "0", None], (0, 1)), ([1.0, 0.0, None], (0, 1)), (["b", " a ", "NA"], ("a", "b"))):
+        table = as_table(pd.DataFrame({"y": values}))
+        np.testing.assert_array_equal(code_target(table, "y", classes), [1, 0, -1])
+    with pytest.raises(DataError, match=r"has a class 'c' in 'y' that is not known \(known: a, b\)"):
+        code_target(as_table({"y": ["a", "c"]}), "y", ("a", "b"))
+    with pytest.raises(DataError, match=r"has a class '7.*' in 'y' that is not known"):
+        code_target(as_table({"y": [0, 7]}), "y", (0, 1))
+    with pytest.raises(DataError, match="no column 'y', the target"):
+        code_target(as_table({"x": [0, 7]}), "y", (0, 1))

@@ -1,105 +1,189 @@
-"""Samples for a model that is trained already."""
+"""Samples for a trained model: read as the model was trained, the held-out part found again, the wrong kind told."""
 
-import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
-from twolayer import cli, load
-from twolayer.errors import DataError
+from twolayer.data.training_set import TrainingOptions, load_training_set
+from twolayer.errors import DataError, MissingFileError
+from twolayer.fitting import fit_model
 from twolayer.using import open_samples
 
 
-@pytest.fixture
-def people(tmp_path, monkeypatch):
-    """Return the path of a table, a model trained on it in the folder `run`."""
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+def trained(name, iterations=20, **options):
+    """Return a model as `twolayer train` makes it, and what it was trained on."""
+    samples = load_training_set(name, TrainingOptions(**options))
+    model, _ = fit_model(
+        samples.X,
+        samples.codes,
+        classes=range(len(samples.classes)),
+        max_iter=iterations,
+        scale=samples.scale,
+        input_shape=samples.input_shape,
+        table=samples.table,
+        random_state=options.get("seed", 0),
+    )
+    settings = {**model.settings, "data": name, "hold_out": samples.hold_out}
+    return replace(model, classes=samples.classes, settings=settings), samples
+
+
+def table(m=80):
     random = np.random.default_rng(0)
-    age = random.integers(18, 80, 200)
-    rich = np.where(age + random.normal(0, 9, 200) > 50, "yes", "no")
-    lines = [f"p{k:03},{a},{r}" for k, (a, r) in enumerate(zip(age, rich, strict=True))]
-    (tmp_path / "people.csv").write_text("\n".join(["name,age,rich", *lines]) + "\n")
-    assert cli.run(["train", "people.csv", "--target", "rich", "--out", "run", "--quiet", "--no-pictures"]) == 0
-    return "people.csv"
+    x = random.normal(size=m)
+    frame = pd.DataFrame({"id": [f"{k:03}" for k in range(m)], "x": x, "c": random.choice(["a", "b"], m)})
+    return frame.assign(y=np.where(x + random.normal(size=m) / 2 > 0, "up", "down"))
 
 
-def test_the_rows_held_out_are_found_again(people):
-    """Where labels are needed, those of the training's own data; all rows of any other."""
-    model = load("run/model.safetensors")
-    held, table = open_samples(model, people, labelled=True)
-    rest, _ = open_samples(model, people, part="train", labelled=True)
-    everything, whole = open_samples(model, people)
-
-    assert (held.X.shape[0], rest.X.shape[0], everything.X.shape[0], table) == (40, 160, 200, None)
-    assert whole.n_rows == 200
-    assert (model.predict(held.X) == held.y).mean() > 0.7
+@pytest.fixture
+def rise():
+    """Return a model of a table, and what it was trained on."""
+    table().to_csv("table.csv", index=False)
+    return trained("table.csv", target="y", ignore=("id",), seed=3)
 
 
-def test_evaluate_counts_the_errors_that_train_printed(people, capfd):
-    """Of the rows that were held out."""
-    capfd.readouterr()
-    assert cli.run(["train", people, "--target", "rich", "--quiet", "--no-pictures", "--seed", "3", "--json"]) == 0
-    trained = json.loads(capfd.readouterr().out)
-    assert cli.run(["evaluate", trained["run"], people, "--json"]) == 0
-    evaluated = json.loads(capfd.readouterr().out)
-    assert (evaluated["errors"], evaluated["samples"]) == (trained["test_errors"], trained["test_samples"])
+def test_the_columns_of_a_table_become_samples(rise):
+    """All rows, without labels; those of a model in memory."""
+    model, _ = rise
+    samples, opened = open_samples(model, "table.csv")
+
+    assert (samples.y, opened.n_rows) == (None, 80)
+    np.testing.assert_array_equal(model.predict(samples.X), model.predict(table()))
 
 
-@pytest.mark.usefixtures("people")
-def test_predictions_stand_beside_the_columns_that_are_no_features(tmp_path):
-    """As CSV and as Parquet, the same; new columns in any order are fine."""
-    import duckdb
+@pytest.mark.parametrize("part", [None, "test"])
+def test_the_rows_held_out_of_a_table_are_found_again(rise, part):
+    """With the seed of the training; they are what is evaluated."""
+    model, trained_on = rise
+    samples, opened = open_samples(model, "table.csv", part=part, labelled=True)
 
-    (tmp_path / "new.csv").write_text("rich,age,name\n?,20,x\nno,75,y\n,,z\n")
-    assert cli.run(["predict", "run/model.safetensors", "new.csv", "--out", "p.csv"]) == 0
-    assert cli.run(["predict", "run/model.safetensors", "new.csv", "--out", "p.parquet"]) == 0
-
-    lines = (tmp_path / "p.csv").read_text().splitlines()
-    assert lines[0] == "rich,name,prediction,share_no,share_yes"
-    assert [line.split(",")[1:3] for line in lines[1:3]] == [["x", "no"], ["y", "yes"]]
-    rows = duckdb.execute("SELECT name, prediction FROM 'p.parquet'").fetchall()
-    assert [list(row) for row in rows] == [line.split(",")[1:3] for line in lines[1:]]
+    assert opened is None
+    np.testing.assert_array_equal(model.outputs(samples.X), model.outputs(replace_rows(trained_on.X_test)))
+    np.testing.assert_array_equal(samples.y, np.array(model.classes)[trained_on.codes_test])
 
 
-def test_a_frame_is_predicted_as_the_file_it_came_from(people):
-    """A model of a table takes pandas and polars frames and mappings."""
-    import pandas as pd
-    import polars as pl
+def replace_rows(X):
+    """Return rows that a model of a table takes as they are."""
+    from twolayer.data.rows import ArrayRows
 
-    model = load("run/model.safetensors")
-    frame = pd.read_csv(people)
-    expected = model.predict_proba(open_samples(model, people)[0].X)
-
-    for data in (frame, pl.DataFrame({name: frame[name].tolist() for name in frame}), frame.to_dict("list")):
-        np.testing.assert_array_equal(expected, model.predict_proba(data))
+    return ArrayRows(X, len(X))
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("name,rich\nx,no\n", "no column 'age', which the model needs"),
-        ("name,age\nx,old\ny,3\n", "'age' of new.csv holds text .'old'. where the model takes numbers"),
-        ("name,age\nx,2020-01-01\n", "'age' of new.csv holds dates"),
-    ],
-)
-@pytest.mark.usefixtures("people")
-def test_new_data_of_another_kind_is_told(tmp_path, content, sentence):
-    """The column is named."""
-    (tmp_path / "new.csv").write_text(content)
-    with pytest.raises(DataError, match=sentence):
-        open_samples(load("run/model.safetensors"), "new.csv")
+def test_the_rows_learned_from_are_found_again(rise):
+    """On request."""
+    model, trained_on = rise
+    samples, _ = open_samples(model, "table.csv", part="train", labelled=True)
+
+    np.testing.assert_array_equal(samples.y, np.array(model.classes)[trained_on.codes])
+    np.testing.assert_array_equal(model.outputs(samples.X), model.outputs(replace_rows(trained_on.X)))
 
 
-def test_a_table_for_a_model_of_images_and_the_reverse_are_told(people, small_model):
-    """In a sentence each."""
-    with pytest.raises(DataError, match="not a table"):
-        open_samples(small_model, people)
-    with pytest.raises(DataError, match="columns of a table"):
-        open_samples(load("run/model.safetensors"), "digits")
+def test_all_labelled_rows_of_another_table_count(rise):
+    """It has no part that was held out."""
+    model, _ = rise
+    frame = table()
+    frame.loc[::5, "y"] = None
+    frame.to_csv("other.csv", index=False)
+    samples, _ = open_samples(model, "other.csv", labelled=True)
+
+    assert samples.y.tolist() == frame["y"].dropna().tolist()
+    with pytest.raises(DataError, match=r"other.csv has no test part: use --part train\."):
+        open_samples(model, "other.csv", part="test")
+    assert len(open_samples(model, "other.csv", part="train")[0].y) == 64
 
 
-def test_a_part_that_is_not_there_is_told(people, tmp_path):
-    """Another file than that of the training has one part."""
-    (tmp_path / "other.csv").write_text((tmp_path / people).read_text())
-    with pytest.raises(DataError, match="no test part"):
-        open_samples(load("run/model.safetensors"), "other.csv", part="test", labelled=True)
+def test_a_table_without_labels_is_told(rise):
+    """Where they are needed: no column, none that are known, none at all."""
+    model, _ = rise
+    table().drop(columns="y").to_csv("bare.csv", index=False)
+    table().assign(y="sideways").to_csv("odd.csv", index=False)
+    table().assign(y=None).to_csv("empty.csv", index=False)
+
+    assert open_samples(model, "bare.csv")[1].n_rows == 80
+    for name, sentence in (
+        ("bare.csv", r"bare.csv has no column 'y', the target"),
+        ("odd.csv", r"odd.csv has a class 'sideways' in 'y' that is not known \(known: down, up\)"),
+        ("empty.csv", r"empty.csv has no labels in 'y'"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            open_samples(model, name, labelled=True)
+
+
+def test_the_digits_held_out_are_found_again():
+    """Of a source without a test part."""
+    model, trained_on = trained("digits:3,5", seed=4)
+    samples, opened = open_samples(model, "digits:3,5", labelled=True)
+
+    assert opened is None
+    np.testing.assert_array_equal(samples.X, trained_on.X_test)
+    np.testing.assert_array_equal(samples.y, np.array([3, 5])[trained_on.codes_test])
+    assert len(open_samples(model, "digits:3,5")[0].X) == len(trained_on.X) + len(trained_on.X_test)
+    np.testing.assert_array_equal(open_samples(model, "digits:3,5", part="train")[0].X, trained_on.X)
+    assert len(open_samples(model, "digits:3", labelled=True)[0].X) == 183  # another source
+
+
+def test_arrays_without_labels_have_no_part_held_out():
+    """They may be predicted all the same, whatever they were named when they had some."""
+    random = np.random.default_rng(0)
+    np.savez("data.npz", X=random.normal(size=(50, 3)), y=np.arange(50) % 2)
+    model, _ = trained("data.npz")
+    np.savez("data.npz", X=random.normal(size=(20, 3)))
+    samples, _ = open_samples(model, "data.npz", labelled=True)
+
+    assert (len(samples.X), samples.y) == (20, None)
+
+
+def test_images_come_in_the_size_and_the_colours_of_the_model():
+    """Whatever they have themselves."""
+    random = np.random.default_rng(0)
+    for split, m in (("train", 6), ("test", 2)):
+        for name in ("cat", "dog"):
+            folder = f"pets/{split}/{name}"
+            Path(folder).mkdir(parents=True)
+            for k in range(m):
+                Image.fromarray(random.integers(0, 256, (8, 6, 3)).astype(np.uint8)).save(f"{folder}/{k}.png")
+    model, _ = trained("pets")
+    Image.fromarray(random.integers(0, 256, (40, 40)).astype(np.uint8)).save("one.png")
+
+    assert model.input_shape == (8, 6, 3)
+    assert open_samples(model, "one.png")[0].X.shape == (1, 144)
+    samples, _ = open_samples(model, "pets", labelled=True)
+    assert samples.files == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
+    assert samples.y.tolist() == ["cat", "cat", "dog", "dog"]
+
+
+def test_the_wrong_kind_of_data_is_told(rise, small_model):
+    """A table for a model of images and the reverse, values of another scale, and what is not there."""
+    model, _ = rise
+    with pytest.raises(DataError, match="mnist cannot be used: the model was trained on the columns of a table"):
+        open_samples(model, "mnist")
+    for name in ("table.csv", "iris", "select 1 as x"):
+        with pytest.raises(DataError, match=f"{name} cannot be used: .* on samples such as images, not a table"):
+            open_samples(small_model, name)
+    with pytest.raises(DataError, match="no columns 'x', 'c'"):
+        open_samples(model, "iris")
+    np.save("shares.npy", np.ones((3, 6), np.float32))
+    with pytest.raises(DataError, match=r"values divided by 255, those of shares\.npy are by 1"):
+        open_samples(small_model, "shares.npy")
+    with pytest.raises(MissingFileError, match=r"no file nowhere\.csv"):
+        open_samples(model, "nowhere.csv")
+
+
+@pytest.mark.parametrize("odd", [-1, 7, "x", 2.5, None, [1], float("nan")])
+def test_settings_that_are_none_do_no_harm(odd):
+    """A model file of another program may say anything in them."""
+    model, _ = trained("iris", iterations=1)
+    expected = open_samples(model, "iris", labelled=True)[0].y
+    if odd != 7:
+        seeded = replace(model, settings={**model.settings, "random_state": odd})
+        np.testing.assert_array_equal(open_samples(seeded, "iris", labelled=True)[0].y, expected)
+    whole = replace(model, settings={**model.settings, "hold_out": odd})
+    assert len(open_samples(whole, "iris", labelled=True)[0].y) == 150
