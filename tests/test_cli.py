@@ -1,5 +1,8 @@
 """The command line, used as from a shell: results on stdout, progress on stderr, a sentence for each wrong input."""
 
+import gc
+import gzip
+import io
 import itertools
 import json
 import os
@@ -8,11 +11,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from PIL import Image
 
 from twolayer import cli, load
 from twolayer.history import read_history
@@ -292,48 +299,6 @@ def test_each_wrong_input_gets_one_sentence_and_leaves_nothing(call, command, id
     assert sorted(os.walk(".")) == before
 
 
-def test_a_table_is_reported_on_trained_on_and_predicted(call):
-    """The report stands on stderr before the epochs, in the JSON too; the model file alone predicts, CSV as it came."""
-    rows = [f"{k},{'yes' if k % 7 > 3 else 'no'},{k % 7}" for k in range(200)]
-    Path("people.csv").write_text("\n".join(["id,rich,age", *rows]) + "\n")
-
-    code, out, err = call("train", "people.csv", "--target", "rich", "--out", "people")
-    assert code == 0
-    assert "counts the rows" in err
-    assert "160 samples to learn from, 40 to test on" in err
-    assert err.index("column") < err.index("Epoch 0")
-    assert "1 input, 10 hidden units, 1 output" in out
-    assert sorted(os.listdir("people")) == ["history.jsonl", "loss.png", "model.safetensors", "units.png"]
-
-    record = json.loads(call("train", "people.csv", "--target", "rich", "--json", "--quiet")[1])
-    assert record["report"]["columns"][0] == {"name": "id", "kind": "ignored", "summary": "counts the rows"}
-    assert record["run"] == str(Path("runs", "people"))
-
-    shutil.copy("people/model.safetensors", "alone.safetensors")
-    lines = call("predict", "alone.safetensors", "people.csv")[1].splitlines()
-    assert lines[0] == "id,rich,prediction,share_no,share_yes"
-    assert [line.split(",")[:2] for line in lines[1:]] == [row.split(",")[:2] for row in rows]
-    assert all(line.split(",")[1] == line.split(",")[2] for line in lines[1:])
-
-
-def test_images_in_folders_are_trained_on_and_predicted(call):
-    """A folder a class; predictions name the files."""
-    from PIL import Image
-
-    random = np.random.default_rng(0)
-    for name, shade in (("dark", 40), ("light", 200)):
-        Path("pictures", name).mkdir(parents=True)
-        for k in range(12):
-            pixels = np.clip(random.normal(shade, 20, (5, 4)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(Path("pictures", name, f"{k}.png"))
-
-    assert call("train", "pictures", "--out", "run", "--quiet")[0] == 0
-    assert sorted(os.listdir("run")) == RUN_FILES
-    lines = call("predict", "run", "pictures")[1].splitlines()
-    assert lines[0] == "sample,file,prediction,share_dark,share_light,label"
-    assert all(line.split(",")[1].startswith(line.split(",")[2] + "/") for line in lines[1:])
-
-
 def test_without_a_command_help_is_shown(call):
     """And the exit code tells that nothing was done."""
     code, out, err = call()
@@ -467,3 +432,464 @@ def test_a_terminal_shows_a_live_bar(idx_folder):
     assert "/200" in text
     assert "cost 0." in text
     assert "\nEpoch" not in text
+
+
+def people(m=300, seed=0):
+    """Return a table with an id, numbers, categories, dates, missing values, and a class that can be learned."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "id": [f"{k:05}" for k in range(m)],
+            "age": random.integers(20, 70, m),
+            "pay": random.normal(size=m).round(3),
+            "job": random.choice(["baker", "a, b", 'say "x"'], m).astype(object),
+            "when": pd.date_range("2020", periods=m).astype(str),
+        }
+    )
+    frame["income"] = np.where(frame["age"] / 50 + frame["pay"] + (frame["job"] == "baker") > 1.3, "low", "high")
+    frame.loc[::17, "pay"] = np.nan
+    frame.loc[::23, "job"] = None
+    return frame
+
+
+TRAIN_PEOPLE = ("train", "people.csv", "--target", "income", "--ignore", "when,id", "--iterations", 40, "--no-pictures")
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """Write the table, and see that no command leaves anything where temporary files go."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    people().to_csv("people.csv", index=False)
+    yield people()
+    if os.listdir(temporary):  # a test that fails holds what it used
+        gc.collect()
+    assert os.listdir(temporary) == []
+
+
+@pytest.fixture
+def earner(call, table):  # noqa: ARG001 - which it is made of
+    """Return the folder of a run on the table."""
+    assert call(*TRAIN_PEOPLE, "--out", "earner", "--quiet")[0] == 0
+    return "earner"
+
+
+def test_train_on_a_table_shows_what_it_holds(call, table):
+    """Each column with its kind, the classes, the notes; then it trains and writes the run."""
+    table.assign(always=1).to_csv("people.csv", index=False)
+    code, out, err = call(*TRAIN_PEOPLE[:-1])
+    lines = [line.split(maxsplit=2) for line in err.splitlines()]
+
+    assert (code, sorted(os.listdir("runs/people"))) == (0, [name for name in RUN_FILES if name != "samples.png"])
+    assert lines[0] == ["column", "kind", "values"]
+    kinds = {name: kind for name, kind, _ in lines[1:7]}
+    assert kinds == {
+        "id": "ignored",
+        "age": "number",
+        "pay": "number",
+        "job": "category",
+        "when": "ignored",
+        "always": "ignored",
+    }
+    assert err.splitlines()[7].startswith("people.csv: 240 samples to learn from, 60 to test on; income high (")
+    assert "Note: Column 'always' is left out: always 1." in err
+    assert err.index("column") < err.index("Note: ") < err.index("Epoch 0")
+    assert "7 inputs, 10 hidden units, 1 output" in out
+    settings = load("runs/people/model.safetensors").settings
+    assert (settings["data"], settings["hold_out"]) == ("people.csv", 0.2)
+
+
+@pytest.mark.usefixtures("table")
+def test_train_on_a_table_in_json(call):
+    """The report is in it, and stderr stays empty."""
+    code, out, err = call(*TRAIN_PEOPLE, "--json", "--quiet")
+    record = json.loads(out)
+
+    assert (code, err, record["test_samples"], record["train_samples"]) == (0, "", 60, 240)
+    assert record["run"] == str(Path("runs", "people"))
+    assert [column["name"] for column in record["report"]["columns"]] == ["id", "age", "pay", "job", "when"]
+    assert record["report"]["classes"].keys() == {"high", "low"}
+
+
+@pytest.mark.usefixtures("table")
+def test_evaluate_counts_the_rows_held_out(call):
+    """As many errors as the training told; all others on request; every row of another file."""
+    record = json.loads(call(*TRAIN_PEOPLE, "--json", "--quiet", "--seed", 5, "--out", "seeded")[1])
+    counts = {
+        part: json.loads(call("evaluate", "seeded", "people.csv", "--json", *part)[1])
+        for part in ((), ("--part", "test"), ("--part", "train"))
+    }
+    shutil.copy("people.csv", "others.csv")
+    others = json.loads(call("evaluate", "seeded", "others.csv", "--json")[1])
+
+    assert counts[()] == counts["--part", "test"]
+    assert (counts[()]["samples"], counts[()]["errors"]) == (60, record["test_errors"])
+    assert (counts["--part", "train"]["samples"], counts["--part", "train"]["errors"]) == (240, record["train_errors"])
+    assert others["errors"] == record["test_errors"] + record["train_errors"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", None])
+def test_a_model_file_is_all_that_predictions_need(call, earner, name):
+    """Predictions are those of the model in memory; the columns that it does not use stand before them."""
+    model = load(f"{earner}/model.safetensors")
+    Path("alone").mkdir()
+    shutil.move(f"{earner}/model.safetensors", "alone")
+    new = people(50, seed=1).drop(columns="income")
+    new.to_csv("alone/new.csv", index=False)
+    shutil.rmtree(earner)
+    Path("people.csv").unlink()
+    os.chdir("alone")
+    code, out, err = call("predict", "model.safetensors", "new.csv", *(() if name is None else ("--out", name)))
+    read = pd.read_parquet(name) if name == "p.parquet" else pd.read_csv(name or io.StringIO(out), dtype={"id": str})
+
+    assert (code, err) == (0, "")
+    assert sorted(os.listdir()) == sorted({"model.safetensors", "new.csv", name} - {None})
+    assert list(read) == ["id", "when", "prediction", "share_high", "share_low"]
+    assert read["id"].astype(str).tolist() == new["id"].tolist()
+    assert read["prediction"].tolist() == model.predict(new).tolist()
+    np.testing.assert_allclose(read[["share_high", "share_low"]], model.predict_proba(new), rtol=1e-5, atol=1e-30)
+
+
+def test_a_model_of_a_table_takes_frames(call, earner, table):
+    """Of pandas and polars and as a dict of columns, with the columns in any order and others among them."""
+    model = load(f"{earner}/model.safetensors")
+    call("predict", earner, "people.csv", "--out", "p.csv")
+    expected = pd.read_csv("p.csv")["prediction"].tolist()
+    backwards = table[table.columns[::-1]]
+
+    for data in (table, backwards, pl.from_pandas(table), table.to_dict("list"), table[["age", "pay", "job"]]):
+        assert model.predict(data).tolist() == expected
+
+
+def test_columns_named_like_predictions_do_not_clash(call, earner, table):
+    """What is there keeps its name."""
+    table.assign(prediction=1, share_low=2, prediction_=3).to_csv("new.csv", index=False)
+    code, out, _ = call("predict", earner, "new.csv")
+    names = [
+        "id",
+        "when",
+        "income",
+        "prediction",
+        "share_low",
+        "prediction_",
+        "prediction__",
+        "share_high",
+        "share_low_",
+    ]
+
+    assert code == 0
+    assert out.splitlines()[0].split(",") == names
+
+
+def test_predictions_of_a_part_and_in_json(call, earner):
+    """With the labels of the part; counted by class."""
+    lines = call("predict", earner, "people.csv", "--part", "test")[1].splitlines()
+    record = json.loads(call("predict", earner, "people.csv", "--json")[1])
+
+    assert (lines[0], len(lines)) == ("sample,prediction,share_high,share_low,label", 61)
+    assert record["samples"] == sum(record["predicted"].values()) == 300
+
+
+@pytest.mark.parametrize("ending", ["tsv", "jsonl", "query"])
+def test_a_table_in_another_form_gives_the_same_model(call, table, ending):
+    """But for its name."""
+    name = "select * from 'people.parquet' -- all of them" if ending == "query" else f"people.{ending}"
+    table.to_csv("people.tsv", index=False, sep="\t")
+    table.to_parquet("people.parquet")
+    table.to_json("people.jsonl", orient="records", lines=True)
+    for source, out in (("people.csv", "a"), (name, "b")):
+        assert call("train", source, *TRAIN_PEOPLE[2:], "--out", out, "--quiet")[0] == 0
+    a, b = load("a/model.safetensors"), load("b/model.safetensors")
+
+    assert a.table == b.table
+    for parameter, value in a.parameters.items():
+        np.testing.assert_array_equal(value, b.parameters[parameter])
+    assert json.loads(call("evaluate", "b", name, "--json")[1])["samples"] == 60
+
+
+def test_options_of_a_table(call, table):
+    """The positive class, balanced weights, rows to test on, spellings, an encoding, and a little memory."""
+    positive = ("--positive", "high", "--weights", "balanced", "--hold-out", 0.5)
+    record = json.loads(call(*TRAIN_PEOPLE, *positive, "--json", "--quiet", "--out", "a")[1])
+    assert load("a/model.safetensors").classes == ("low", "high")
+    assert (record["test_samples"], record["settings"]["class_weight"]) == (150, "balanced")
+
+    people(40, seed=2).to_parquet("test.parquet")
+    record = json.loads(call(*TRAIN_PEOPLE, "--test", "test.parquet", "--json", "--quiet", "--out", "b")[1])
+    assert (record["train_samples"], record["test_samples"]) == (300, 40)
+    evaluated = json.loads(call("evaluate", "b", "test.parquet", "--json")[1])
+    assert evaluated["errors"] == record["test_errors"]
+    assert "hold_out" not in record["settings"]
+
+    table.assign(income=table["income"].replace("high", "größer")).to_csv("people.csv", index=False, encoding="latin-1")
+    assert "not utf-8; say --encoding" in call(*TRAIN_PEOPLE)[2]
+    assert call(*TRAIN_PEOPLE, "--encoding", "latin-1", "--out", "c", "--quiet")[0] == 0
+    assert load("c/model.safetensors").classes == ("größer", "low")
+    assert call("evaluate", "c", "people.csv", "--encoding", "latin-1")[0] == 0
+    assert call("predict", "c", "people.csv", "--encoding", "latin-1", "--out", "c.csv")[0] == 0
+
+    table.loc[3, "income"] = "Low"
+    table.to_csv("people.csv", index=False)
+    assert "two spellings of one class" in call(*TRAIN_PEOPLE)[2]
+    assert call(*TRAIN_PEOPLE, "--keep-spellings", "--memory", "300MB", "--out", "d", "--quiet")[0] == 0
+    assert load("d/model.safetensors").classes == ("Low", "high", "low")
+
+
+def test_columns_whose_names_have_commas_are_ignored_in_quotes(call, table):
+    """As in a line of CSV."""
+    table.rename(columns={"id": "number, name", "when": "then"}).to_csv("people.csv", index=False)
+    ignored = ("--ignore", 'then, "number, name"', "--ignore", "pay")
+    code, out, _ = call("train", "people.csv", "--target", "income", *ignored, "--json", "--quiet", *TRAIN_PEOPLE[-3:])
+
+    assert code == 0
+    shown = {column["name"]: column["kind"] for column in json.loads(out)["report"]["columns"]}
+    assert [name for name, kind in shown.items() if kind == "ignored"] == ["number, name", "pay", "then"]
+
+
+@pytest.mark.usefixtures("table")
+def test_the_run_of_a_long_query_has_a_name(call):
+    """Which is no longer than a file's may be."""
+    query = "select * from 'people.csv' where " + " and ".join(f"age <> {k}" for k in range(100, 200))
+
+    assert call("train", query, *TRAIN_PEOPLE[2:], "--quiet")[0] == 0
+    (name,) = os.listdir("runs")
+    assert len(name) <= 80
+
+
+def test_the_pictures_of_a_table_are_drawn_again(call, earner):
+    """Loss and units, whether the table is still there or not."""
+    Path("people.csv").unlink()
+    code, out, err = call("plot", earner, "--format", "svg")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["earner/loss.svg", "earner/units.svg"]
+
+
+def test_class_names_are_printed_as_they_are(call, table):
+    """Whatever they would mean to a terminal's library."""
+    table.assign(income=table["income"].replace({"high": "[/b]", "low": "[red]x"})).to_csv("people.csv", index=False)
+    code, _, err = call(*TRAIN_PEOPLE, "--out", "odd")
+    out = call("evaluate", "odd", "people.csv")[1]
+
+    assert code == 0
+    assert "income [/b] (" in err
+    assert out.splitlines()[2].split() == ["true", "\\", "predicted", "[/b]", "[red]x"]
+
+
+def write_pictures(folder, m, random):
+    """Write a folder of pictures in colour for each of two classes: red ones and blue ones."""
+    for name, channel in (("red", 0), ("blue", 2)):
+        (folder / name).mkdir(parents=True)
+        for k in range(m):
+            pixels = random.integers(0, 100, (6, 5, 3)).astype(np.uint8)
+            pixels[:, :, channel] += 150
+            Image.fromarray(pixels).save(folder / name / f"{k}.png")
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_own_pictures(call, parts):
+    """A folder a class, with a part to test on or without; predictions name the files."""
+    random = np.random.default_rng(0)
+    if parts:
+        write_pictures(Path("pets/train"), 20, random)
+        write_pictures(Path("pets/test"), 5, random)
+    else:
+        write_pictures(Path("pets"), 25, random)
+    code, out, _ = call("train", "pets", "--json", "--quiet", "--out", "run")
+    record = json.loads(out)
+
+    assert (code, record["train_samples"], record["test_samples"], record["test_errors"]) == (0, 40, 10, 0)
+    assert sorted(os.listdir("run")) == RUN_FILES
+    evaluated = json.loads(call("evaluate", "run", "pets", "--json")[1])
+    assert (evaluated["samples"], evaluated["errors"]) == (10, 0)
+    lines = call("predict", "run", "pets/test" if parts else "pets")[1].splitlines()
+    assert lines[0] == "sample,file,prediction,share_blue,share_red,label"
+    assert lines[1].split(",")[:3] == ["0", "blue/0.png", "blue"]
+    one = "pets/test/red/1.png" if parts else "pets/red/1.png"
+    assert call("predict", "run", one)[1].splitlines()[1].split(",")[:3] == ["0", "1.png", "red"]
+    call("predict", "run", "pets", "--out", "p.parquet")
+    assert list(pd.read_parquet("p.parquet")) == ["sample", "file", "prediction", "share_blue", "share_red", "label"]
+
+
+def test_own_pictures_in_grey_and_in_another_size(call):
+    """On request; the model brings others to the same."""
+    write_pictures(Path("pets"), 5, np.random.default_rng(0))
+    code, _, err = call("train", "pets", "--size", "4x3", "--colour", "grey", "--out", "run", "--no-pictures")
+
+    assert code == 0
+    assert load("run/model.safetensors").input_shape == (4, 3)
+    assert "Note: " in err
+    assert call("evaluate", "run", "pets")[0] == 0
+
+
+def test_own_arrays(call):
+    """NPZ, and NPY with the labels that are named; a choice of labels."""
+    random = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    X = random.normal(size=(90, 4)) + 3 * y[:, None]
+    np.savez("own.npz", X=X, y=y)
+    np.save("X.npy", X)
+    np.save("t.npy", y)
+    trained = {
+        name: json.loads(call("train", *name.split(), "--json", "--quiet", "--no-pictures", "--out", f"run{k}")[1])
+        for k, name in enumerate(("own.npz", "X.npy --labels t.npy", "own.npz:0,2"))
+    }
+
+    assert [record["train_samples"] for record in trained.values()] == [72, 72, 48]
+    assert trained["own.npz"]["cost"] == trained["X.npy --labels t.npy"]["cost"]
+    assert load("run2/model.safetensors").classes == (0, 2)
+    evaluated = json.loads(call("evaluate", "run0", "own.npz", "--json")[1])
+    assert (evaluated["samples"], evaluated["errors"]) == (18, trained["own.npz"]["test_errors"])
+    assert len(call("predict", "run0", "X.npy")[1].splitlines()) == 91
+
+
+GOOD = "train people.csv --target income --ignore when,id"
+WRONG_TABLES = {
+    "train people.csv": "Which column of people.csv tells the class? Say it by --target; it has id, age",
+    "train people.csv --target nothing": "no column 'nothing', the target: it has id, age",
+    "train people.csv --target income": "Column 'when' of people.csv with dates cannot be used",
+    "train people.csv --target income --ignore nothing": "no column 'nothing', to be ignored",
+    "train people.csv --target pay --ignore when": "'pay' holds numbers that are not whole",
+    "train people.csv --target when": "The target 'when' holds dates",
+    "train one.csv --target y": "All samples are of one class, a",
+    "train many.csv --target y": "more than 1,000 values",
+    "train spellings.csv --target y": "two spellings of one class",
+    "train infinite.csv --target y": "'x' of infinite.csv has 1 infinite value",
+    "train texts.csv --target y": "holds numbers, but text such as 'none' in",
+    "train lists.jsonl --target y": "'x' of lists.jsonl holds no single values",
+    "train empty.csv --target y": "empty.csv is empty",
+    "train header.csv --target y": "header.csv has no rows",
+    "train noise.csv --target y": "not utf-8",
+    "train short.csv --target y": "Line 3 of short.csv has 1 value where the first has 2",
+    "train long.csv --target y": "Line 40,002 of long.csv has 3 values",
+    "train latin.csv --target y": "not utf-8; say --encoding utf-16 or --encoding latin-1",
+    "train cut.csv.gz --target y": "no gzip file, or is damaged",
+    "train cut.parquet --target y": "no Parquet file, or is damaged",
+    "train folder.csv --target y": "is a folder: name its files",
+    "train nowhere.csv --target y": "no file nowhere.csv",
+    "train nowhere*.csv --target y": "no files like nowhere*.csv",
+    "train part*.csv --target y": "part1.csv and part2.csv do not have the same columns ('x')",
+    f"{GOOD} --positive middle": "positive class must be one of two classes; got 'middle'",
+    f"{GOOD} --test mnist": "mnist is no table",
+    f"{GOOD} --test renamed.csv": "renamed.csv has no column 'pay'",
+    f"{GOOD} --test people.csv --hold-out 0.5": "a share to hold out or samples to test on, not both",
+    f"{GOOD} --hold-out 1": "at most 0.99",
+    f"{GOOD} --memory much": "An amount of memory is written like 800MB",
+    f"{GOOD} --encoding ascii": "not one of",
+    f"{GOOD} --size 0x5": "like 28x28",
+    "train digits --target x": "digits has no columns by name",
+    "train digits --test people.csv": "people.csv is a table, and digits is none",
+    "train pets": "no images",
+    "train bare.npz": "bare.npz has no labels",
+    "predict earner renamed.csv": "renamed.csv has no column 'pay', which the model needs",
+    "predict earner words.csv": "'pay' of words.csv holds text ('much') where the model takes numbers",
+    "predict earner dates.csv": "'pay' of dates.csv holds dates where the model takes numbers",
+    "predict earner decimals.csv": "'job' of decimals.csv holds decimal numbers where the model takes categories",
+    "predict earner header.csv": "header.csv has no rows",
+    "predict earner mnist:0,1": "mnist:0,1 cannot be used: the model was trained on the columns of a table",
+    "predict earner people.csv --out nowhere/p.csv": "Cannot write nowhere/p.csv",
+    "predict earner people.csv --out folder.csv": "folder.csv is a folder",
+    "predict model.safetensors people.csv": "trained on samples such as images, not a table",
+    "evaluate earner unlabelled.csv": "unlabelled.csv has no column 'income', the target",
+    "evaluate earner unknown.csv": "unknown.csv has a class 'middle' in 'income' that is not known",
+    "evaluate earner unknown.csv --part test": "'middle' in 'income' that is not known",
+    "evaluate earner others.csv --part test": "no test part",
+    "plot model.safetensors --data people.csv": "trained on samples such as images, not a table",
+}
+
+
+def write_wrong_tables():
+    """Write what the commands above cannot use."""
+    frame = people(40)
+    tables = {
+        "renamed": frame.rename(columns={"pay": "Pay"}),
+        "words": frame.assign(pay="much"),
+        "dates": frame.assign(pay="2020-01-01"),
+        "decimals": frame.assign(job=1.5),
+        "unlabelled": frame.drop(columns="income"),
+        "unknown": frame.assign(income="middle"),
+        "others": frame,
+        "one": pd.DataFrame({"x": range(9), "y": "a"}),
+        "many": pd.DataFrame({"x": range(1500), "y": range(1500)}),
+        "spellings": pd.DataFrame({"x": range(9), "y": ["Yes", "yes", "no"] * 3}),
+        "infinite": pd.DataFrame({"x": [1.5, 2.5, np.inf] + [1] * 6, "y": [1, 2, 3] * 3}),
+        "texts": pd.DataFrame({"x": [*np.arange(1, 40) / 7, "none"], "y": [1, 2] * 20}),
+        "part1": pd.DataFrame({"x": range(9), "y": [1, 2, 3] * 3}),
+        "part2": pd.DataFrame({"z": range(9), "y": [1, 2, 3] * 3}),
+    }
+    for name, table in tables.items():
+        table.to_csv(f"{name}.csv", index=False)
+    files = {
+        "lists.jsonl": b'{"x": [1], "y": 1}\n{"x": [2], "y": 2}\n',
+        "empty.csv": b"",
+        "header.csv": ",".join(frame.columns).encode() + b"\n",
+        "noise.csv": np.random.default_rng(0).bytes(5000),
+        "short.csv": b"x,y\n1,2\n3\n",
+        "long.csv": b"x,y\n" + b"1,2\n" * 40_000 + b"1,2,3\n",
+        "latin.csv": "x,y\nü,2\n".encode("latin-1"),
+        "cut.csv.gz": gzip.compress(b"x,y\n1,2\n")[:-5],
+        "cut.parquet": b"PAR1" + bytes(30),
+    }
+    for name, content in files.items():
+        Path(name).write_bytes(content)
+    np.savez("bare.npz", X=np.ones((3, 2)))
+    Path("folder.csv").mkdir()
+    Path("pets").mkdir()
+
+
+@pytest.fixture(scope="module")
+def wrong_tables(tmp_path_factory):
+    """Return a folder of what the commands above cannot use, with a model of a table and one of images."""
+    folder = tmp_path_factory.mktemp("wrong")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        people().to_csv("people.csv", index=False)
+        assert cli.run([*map(str, TRAIN_PEOPLE), "--out", "earner", "--quiet"]) == 0
+        write_wrong_tables()
+    return folder
+
+
+@pytest.mark.parametrize("command", WRONG_TABLES)
+def test_each_wrong_table_gets_one_sentence_and_leaves_nothing(
+    call, command, wrong_tables, small_model, monkeypatch, tmp_path
+):
+    """Exit code 2, nothing on stdout, one line on stderr, and no file or folder more than before, also no temporary."""
+    from twolayer import save
+
+    monkeypatch.chdir(wrong_tables)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    save(small_model, "model.safetensors")
+    before = sorted(os.walk(wrong_tables)), sorted(os.walk(tmp_path))
+
+    code, out, err = call(*command.split())
+
+    assert (code, out) == (2, "")
+    assert WRONG_TABLES[command] in err
+    assert err.startswith("twolayer: ")
+    assert len(err.splitlines()) == 1
+    assert (sorted(os.walk(wrong_tables)), sorted(os.walk(tmp_path))) == before
+
+
+def test_a_wrong_query_gets_one_sentence(call):
+    """In DuckDB's words."""
+    code, out, err = call("train", "select * from 'nowhere.csv'", "--target", "y")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("twolayer: the query cannot be read: No files found")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("table")
+def test_an_interruption_while_a_table_is_read_leaves_nothing(call, monkeypatch):
+    """No run, no temporary folder."""
+    from twolayer.data import training_set
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_set, "survey_table", interrupt)
+    code, out, err = call(*TRAIN_PEOPLE)
+
+    assert (code, out, err) == (130, "", "Interrupted.\n")
+    assert os.listdir() == ["people.csv"]

@@ -1,12 +1,14 @@
 """Pictures show the records that they are given."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.errors import DataError
 from twolayer.history import Epoch
 from twolayer.model import Model
@@ -108,3 +110,119 @@ def test_no_samples_is_told(small_model):
     """There is nothing to draw."""
     with pytest.raises(DataError, match="no samples"):
         pictures(small_model, EPOCHS, np.ones((0, 6)))
+
+
+def table_model(n_values, n_units=4, n_outputs=1):
+    """Return a network of a table with one column of numbers for each value, with weights of known size."""
+    random = np.random.default_rng(0)
+    sizes = {"W1": (n_units, n_values), "b1": (n_units, 1), "W2": (n_outputs, n_units), "b2": (n_outputs, 1)}
+    parameters = {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+    columns = tuple(NumberColumn(f"column {k}", 0.0, 1.0) for k in range(n_values))
+    classes = ("down", "up") if n_outputs == 1 else tuple(range(n_outputs))
+    return Model(parameters, classes, (n_values,), table=TableEncoding("y", columns))
+
+
+def test_weights_of_a_table_stand_beside_its_columns(ax):
+    """A named row a value and a column a unit, on one symmetric scale."""
+    model = table_model(5)
+    image = draw_units(ax, model)
+
+    np.testing.assert_array_equal(image.get_array(), model.parameters["W1"].T)
+    low, high = image.get_clim()
+    assert low == -high
+    assert high == pytest.approx(np.abs(model.parameters["W1"]).max())
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"column {k}" for k in range(5)]
+    units = [label.get_text() for label in ax.get_xticklabels()]
+    assert [unit.split(":")[0] for unit in units] == ["0", "1", "2", "3"]
+    assert ax.get_title() == "Weights of 4 hidden units (number: weight towards class up)"
+
+
+def test_each_value_of_a_category_has_its_row(ax):
+    """The level, those that are rare, those that are missing; long names are shortened."""
+    column = CategoryColumn("job", ("baker", "x" * 40), rare=True, flagged=True)
+    model = replace(table_model(4), table=TableEncoding("y", (column,)))
+    draw_units(ax, model)
+
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names[0::2] == ["job=baker", "job rare"]
+    assert names[3] == "job missing"
+    assert len(names[1]) == 30
+    assert names[1].startswith("job=xxx")
+
+
+def test_only_the_largest_weights_of_a_wide_table_are_drawn(ax):
+    """Sixty values at most, in the order of the columns, and a hundred units."""
+    model = table_model(200, n_units=150, n_outputs=3)
+    largest = np.abs(model.parameters["W1"])
+    image = draw_units(ax, model)
+
+    assert image.get_array().shape == (60, 100)
+    assert "100 strongest of 150" in ax.get_title()
+    drawn = [int(label.get_text().split()[1]) for label in ax.get_yticklabels()]
+    assert drawn == sorted(drawn)
+    units = [int(label.get_text()) for label in ax.get_xticklabels()]
+    strength = largest[units].max(axis=0)
+    assert set(drawn) == set(np.argsort(-strength, kind="stable")[:60].tolist())
+
+
+@pytest.mark.parametrize("n_values", [1, 500])
+def test_the_pictures_of_a_table(n_values):
+    """Loss and units, of any width."""
+    assert set(pictures(table_model(n_values), EPOCHS)) == {"loss.png", "units.png"}
+
+
+@pytest.fixture
+def colour_model():
+    """Return a network of images of 2 x 3 pixels in colour."""
+    random = np.random.default_rng(0)
+    sizes = {"W1": (3, 18), "b1": (3, 1), "W2": (1, 3), "b2": (1, 1)}
+    parameters = {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+    return Model(parameters, ("cat", "dog"), (2, 3, 3), 255.0)
+
+
+def test_pictures_in_colour_are_drawn_in_their_colours(ax, colour_model):
+    """Each sample's pixels stand in the picture, from 0 to 1, and the rest of it is white."""
+    X = np.random.default_rng(0).integers(0, 256, (4, 18)).astype(np.uint8)
+    image = draw_samples(ax, colour_model, X, np.array(["cat"] * 4))
+    mosaic = np.asarray(image.get_array())
+
+    assert mosaic.shape[2] == 3
+    assert 0 <= mosaic.min() <= mosaic.max() <= 1
+    coloured = mosaic[(mosaic != 1).any(axis=2)]
+    expected = (X.reshape(-1, 3) / 255).astype(np.float32)
+    expected = expected[(expected != 1).any(axis=1)]
+    np.testing.assert_allclose(np.sort(coloured, axis=0), np.sort(expected, axis=0), rtol=1e-6)
+
+
+def test_weights_of_colours_are_averaged(ax, colour_model):
+    """A pixel has one weight in the picture."""
+    image = draw_units(ax, colour_model)
+    W1 = colour_model.parameters["W1"].reshape(3, 6, 3).mean(axis=2)
+
+    np.testing.assert_allclose(np.sort(image.get_array().compressed()), np.sort(W1.ravel()), rtol=1e-6)
+    assert image.get_clim()[1] == pytest.approx(np.abs(W1).max())
+
+
+def test_pictures_of_a_run_in_colour(colour_model):
+    """Three files."""
+    X = np.random.default_rng(0).integers(0, 256, (4, 18)).astype(np.uint8)
+    files = pictures(colour_model, EPOCHS, X, np.array(["cat", "dog"] * 2))
+
+    assert set(files) == {"loss.png", "units.png", "samples.png"}
+    assert imread(io.BytesIO(files["samples.png"])).std() > 0
+
+
+ODD_NAMES = ("$\\frac$", "$x^$", "a$b$c", "日本", "two\nlines", "\t", "_x", "\N{RIGHT-TO-LEFT OVERRIDE}")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_names_of_columns_and_classes_are_drawn_as_they_are(form):
+    """A $ begins no formula, and a letter that the font has not is no error."""
+    n = len(ODD_NAMES)
+    table = TableEncoding("y", tuple(NumberColumn(name, 0.0, 1.0) for name in ODD_NAMES))
+    model = replace(table_model(n, n_outputs=n), classes=ODD_NAMES)
+    two = replace(table_model(n), table=table, classes=("down", ODD_NAMES[0]))
+
+    assert set(pictures(two, [], form=form)) == {f"units.{form}"}
+    drawn = pictures(replace(model, table=None), [], np.eye(n), np.array(ODD_NAMES[::-1]), form)
+    assert set(drawn) == {f"units.{form}", f"samples.{form}"}

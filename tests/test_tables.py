@@ -25,7 +25,7 @@ from twolayer.data.tables import MISSING, TableRows, as_number, as_table, as_tex
 from twolayer.errors import DataError, FileFormatError, MissingFileError, SettingError, StorageError, TwoLayerError
 
 TEXTS = ["plain", "a,b;c\td|e", 'say "hi"', "line\nend", "x y"]
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def people(m=60, seed=0):
@@ -90,11 +90,9 @@ def simple(frame):
 
 FORMS = {
     "comma.csv": text,
-    "comma.CSV": text,
     "semicolon.csv": lambda frame: text(frame, sep=";"),
     "decimal comma.csv": lambda frame: text(frame, sep=";", decimal=","),
     "tab.tsv": lambda frame: text(frame, sep="\t"),
-    "tab.txt": lambda frame: text(frame, sep="\t"),
     "tab and decimal comma.tab": lambda frame: text(frame, sep="\t", decimal=","),
     "pipe.psv": lambda frame: text(frame, sep="|"),
     "space.data": lambda frame: text(frame, sep=" ", na_rep="NA"),
@@ -105,11 +103,9 @@ FORMS = {
     "not ended.csv": lambda frame: text(frame)[:-1],
     "gzip.csv.gz": lambda frame: gzip.compress(text(frame, sep=";")),
     "lines.jsonl": json_lines,
-    "lines.ndjson": json_lines,
     "list.json": lambda frame: frame.to_json(orient="records").encode(),
     "gzip.jsonl.gz": lambda frame: gzip.compress(json_lines(frame)),
     "rows.parquet": parquet,
-    "rows.pq": parquet,
 }
 
 
@@ -122,18 +118,28 @@ def samples(table, found):
     return gather(TableRows(table, found.encoding))
 
 
+EXPECTED = {}  # what the frames that come again and again are in memory
+
+
+def in_memory(frame, target):
+    """Return the survey and the samples of a frame in memory."""
+    key = frame.to_json(), target
+    if key not in EXPECTED:
+        table = as_table(frame)
+        found = survey(table, target)
+        EXPECTED[key] = found, samples(table, found)
+    return EXPECTED[key]
+
+
 def assert_same(table, frame, target="income"):
     """Compare the survey, the encoding and the samples of a table with those of the frame in memory."""
-    frame = as_table(frame)
-    own, expected = survey(table, target), survey(frame, target)
+    own, (expected, X) = survey(table, target), in_memory(frame, target)
 
     assert (own.classes, own.report) == (expected.classes, expected.report)
-    assert [column.value_names for column in own.encoding.columns] == [
-        column.value_names for column in expected.encoding.columns
-    ]
+    assert own.encoding.value_names == expected.encoding.value_names
     np.testing.assert_array_equal(own.codes, expected.codes)
     np.testing.assert_array_equal(own.test, expected.test)
-    np.testing.assert_allclose(samples(table, own), samples(frame, expected), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(samples(table, own), X, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -230,7 +236,10 @@ def test_a_file_may_be_named_like_a_query():
     assert_same(read_table("from people.csv"), people())
 
 
-@pytest.mark.parametrize("name", ["x.csv", "a/b.TSV", "x.csv.gz", "*.parquet", "x.jsonl.gz", "select 1", "from x"])
+@pytest.mark.parametrize(
+    "name",
+    ["x.csv", "a/b.TSV", "x.txt", "x.ndjson", "x.PQ", "x.csv.gz", "*.parquet", "x.jsonl.gz", "select 1", "from x"],
+)
 def test_names_of_tables_are_known(name):
     """By their ending, or as a query."""
     assert is_table_name(name)
@@ -260,14 +269,8 @@ FRAMES = {
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_frames_of_every_kind_are_the_same_table(kind):
-    """As the same frame in a Parquet file."""
-    frame = people()
-    Path("people.parquet").write_bytes(parquet(frame))
-
-    own, stored = as_table(FRAMES[kind](frame)), read_table("people.parquet")
-
-    np.testing.assert_array_equal(samples(own, survey(own)), samples(stored, survey(stored)))
-    assert survey(own).report == survey(stored).report
+    """As the same frame of pandas, which is that in every file."""
+    assert_same(as_table(FRAMES[kind](people())), people())
 
 
 def test_a_table_stays_what_it_is():
@@ -334,11 +337,11 @@ def in_three_sources(frame):
     return as_table(frame), read_table("odd.parquet"), read_table("odd.csv")
 
 
-@pytest.mark.parametrize("column", ["age", "job"])
-def test_columns_may_have_any_name(column):
-    """Also names that DuckDB, or a query made here, has for something else."""
+def test_columns_may_have_any_name():
+    """Also names that DuckDB, or a query made here, has for something else; numbers and categories in turn."""
     frame = people()
-    shuffled = [frame[column].sample(frac=1, random_state=k).array for k in range(len(NAMES))]
+    shuffled = [frame[["age", "job"][k % 2]].sample(frac=1, random_state=k).array for k in range(len(NAMES))]
+    shuffled = [pd.Series(values).where(frame.index >= k) for k, values in enumerate(shuffled)]  # no two are the same
     frame = pd.DataFrame(dict(zip([*NAMES, "y"], [*shuffled, frame["income"]], strict=True)))
     plain = as_table(frame.set_axis([*(f"column {k}" for k in range(len(NAMES))), "y"], axis=1))
     expected = survey(plain, "y")
@@ -350,7 +353,7 @@ def test_columns_may_have_any_name(column):
         np.testing.assert_array_equal(samples(table, own), samples(plain, expected))
 
 
-@pytest.mark.parametrize("name", ["rowid", "ROWID", "file_row_number", "v", "label", 'say "x" don\'t'])
+@pytest.mark.parametrize("name", ["ROWID", "file_row_number", "v", "label"])
 def test_a_target_may_have_any_name(name):
     """And classes go with their rows."""
     frame = people().rename(columns={"income": name})
@@ -610,7 +613,6 @@ BROKEN = {
     "late.csv": (f"a,b\n{'1,2' * 0}".encode() + b"1,2\n" * 40_000 + b"1\n", FileFormatError, "Line 40,002 of late.csv"),
     "late long.csv": (b"a,b\n" + b"1,2\n" * 40_000 + b"1,2,3\n", FileFormatError, "Line 40,002 .* has 3 values"),
     "ends.csv": (b"a,b\r\n1,2\n3,4\r\n" * 9, FileFormatError, "CR LF and with LF"),
-    "wide.csv": (b"a,b\n" + b"x" * 3_000_000 + b",1\n", FileFormatError, "Maximum line size"),
     "latin.csv": ("a,b\nü,1\n".encode("latin-1"), FileFormatError, "not utf-8; say --encoding"),
     "late latin.csv": (b"a,b\n" + b"x,1\n" * 40_000 + b"\xfc,1\n", FileFormatError, "not utf-8"),
     "packed.csv": (gzip.compress(GOOD.encode()), FileFormatError, "true ending, .csv.gz"),
@@ -638,6 +640,17 @@ def test_a_file_that_cannot_be_read_is_told(name):
         read_table(name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_line_longer_than_what_is_held_at_once_is_told(monkeypatch):
+    """It is no line, but a file without line ends, or in another encoding."""
+    from twolayer.data import tables
+
+    monkeypatch.setattr(tables, "_BUFFER_BYTES", 2_100_000)
+    Path("wide.csv").write_bytes(b"a,b\n" + b"x" * 2_200_000 + b",1\n")
+
+    with pytest.raises(FileFormatError, match=r"wide\.csv .* Maximum line size"):
+        read_table("wide.csv")
 
 
 def test_damaged_values_of_a_parquet_file_are_told_when_they_are_read():
@@ -678,7 +691,7 @@ def test_a_pipe_is_told():
         ("select * frm people", "cannot be read"),
         ("select nothing from 'people.csv'", 'Referenced column "nothing" not found'),
         ("select * from nowhere", "nowhere does not exist"),
-        ("select * from people", "people does not exist"),  # which is a variable here
+        ("select * from called", "called does not exist"),  # which is a variable where the query is made
         ("select * from 'nowhere.csv'", "No files found"),
         ("select 1; drop table x", "syntax error"),
         ("select * from 'people.csv' where 1 = 0", "the query has no rows"),
@@ -726,7 +739,7 @@ CHANGES = st.lists(
 
 
 @pytest.mark.parametrize("form", ["comma.csv", "decimal comma.csv", "space.data", "lines.jsonl", "rows.parquet"])
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES)
 def test_any_change_of_a_file_gives_a_table_or_an_error_of_ours(form, changes):
     """What is inserted, deleted or doubled anywhere: samples of finite numbers, or one sentence."""

@@ -1,211 +1,406 @@
-"""What a training gets: samples to learn from and to test on, in memory or read block by block."""
+"""What a training gets is the same whether memory holds it or not, and never more than memory has room for."""
 
+import gc
+import json
+import os
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twolayer.data import training_set
 from twolayer.data.catalogue import ReadOptions
-from twolayer.data.rows import ArrayRows, Rows, gather, spool
-from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
-from twolayer.data.tables import TableRows, as_table
-from twolayer.data.training_set import TrainingOptions, load_training_set, parse_bytes
-from twolayer.errors import DataError, SettingError
+from twolayer.data.rows import ArrayRows, Rows, SomeRows, gather, spool
+from twolayer.data.training_set import TrainingOptions, load_training_set, memory_bytes, parse_bytes
+from twolayer.errors import DataError, SettingError, TwoLayerError
 from twolayer.fitting import fit_model
 
-LITTLE = 1  # byte of memory: all that can be streamed is
-LIMIT_BYTES = 450 * 10**6
+DiskUsage = namedtuple("DiskUsage", "total used free")  # noqa: PYI024 - as shutil has it
 
 
-def write_people(path, n=300, seed=0):
-    """Write a CSV file of people, two classes."""
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Run each test in a folder of its own, and see that nothing is left in that for temporary files."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield
+    if os.listdir(temporary):  # a test that fails holds what it used
+        gc.collect()
+    assert os.listdir(temporary) == []
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Return options that leave some ten thousand bytes for samples."""
+    monkeypatch.setattr(training_set, "_LEAST_ROOM", 20_000)
+    return {"memory_bytes": 1, "dtype": "float64"}
+
+
+def people(m=600, seed=0):
+    """Return a table of numbers and categories, some missing, whose classes can be learned."""
     random = np.random.default_rng(seed)
-    age, work = random.integers(18, 80, n), random.choice(["a", "b", ""], n)
-    rich = np.where(age + random.normal(0, 9, n) > 50, "yes", "no")
-    lines = [f"{k + 1},{a},{w},{r}" for k, (a, w, r) in enumerate(zip(age, work, rich, strict=True))]
-    path.write_text("\n".join(["id,age,work,rich", *lines]) + "\n")
-    return str(path)
+    frame = pd.DataFrame(
+        {"x": random.normal(5, 3, m), "c": random.choice(["a", "b", "d"], m), "z": random.integers(0, 9, m)}
+    )
+    up = frame["x"] + 3 * (frame["c"] == "a") + random.normal(size=m) > 6
+    frame["y"] = np.where(up, "up", "down")
+    frame.loc[::9, "x"] = np.nan
+    frame.loc[::11, "c"] = None
+    return frame
 
 
-def write_parquet(csv, path):
-    """Write the same table as Parquet, in small row groups."""
-    import duckdb
-
-    duckdb.execute(f"COPY (FROM '{csv}') TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
-    return str(path)
+def load(name, **options):
+    return load_training_set(name, TrainingOptions(**options))
 
 
-def test_a_fifth_is_held_out_where_there_is_no_test_part(tmp_path):
-    """Of a table and of arrays; a share on request, or none."""
-    people = write_people(tmp_path / "people.csv")
-    for share, n_test in ((None, 60), (0.5, 150), (0.0, 0)):
-        samples = load_training_set(people, TrainingOptions(target="rich", hold_out=share))
-        assert (samples.report.n_test, len(samples.codes)) == (n_test, 300 - n_test)
-        assert (samples.X_test is None) is (n_test == 0)
-    digits = load_training_set("digits")
-    assert (len(digits.codes), len(digits.codes_test)) == (1438, 359)
+def fitted(samples, **options):
+    """Return the result of a short training."""
+    return fit_model(
+        samples.X,
+        samples.codes,
+        X_test=samples.X_test,
+        y_test=samples.codes_test,
+        classes=range(len(samples.classes)),
+        scale=samples.scale,
+        dtype="float64",
+        max_iter=12,
+        **options,
+    )[1]
 
 
-def test_another_file_is_tested_on(tmp_path):
-    """With the encoding of the first one, and all rows of it are learned from."""
-    people, others = write_people(tmp_path / "people.csv"), write_people(tmp_path / "others.csv", 50, seed=1)
-    samples = load_training_set(people, TrainingOptions(target="rich", test=others))
+def assert_same_training(streamed, whole, **options):
+    """Compare what two trainings come to."""
+    a, b = fitted(streamed, **options), fitted(whole, **options)
 
-    assert (len(samples.codes), len(samples.codes_test), samples.hold_out) == (300, 50, 0.0)
-    table = as_table({"age": [samples.table.columns[0].mean], "work": ["a"], "rich": ["no"]})
-    assert TableRows(table, samples.table).read(0)[0, 0] == 0
-    with pytest.raises(SettingError, match="not both"):
-        load_training_set(people, TrainingOptions(target="rich", test=others, hold_out=0.1))
-    with pytest.raises(DataError, match="is no table"):
-        load_training_set(people, TrainingOptions(target="rich", test="digits"))
+    assert a.n_iter == b.n_iter
+    assert a.cost == pytest.approx(b.cost, rel=1e-7)
+    assert (a.train_correct, a.test_correct) == (b.train_correct, b.test_correct)
+    for name, value in b.parameters.items():
+        np.testing.assert_allclose(a.parameters[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_the_positive_class_is_the_second(tmp_path):
-    """Of tables and of other samples; codes follow."""
-    people = write_people(tmp_path / "people.csv")
-    plain = load_training_set(people, TrainingOptions(target="rich"))
-    turned = load_training_set(people, TrainingOptions(target="rich", positive="no"))
+def test_a_table_becomes_samples_to_learn_from_and_to_test_on():
+    """A fifth is held out where nothing else is said; a share of 0 holds out none."""
+    people().to_csv("people.csv", index=False)
+    samples = load("people.csv", target="y")
+    all_of_them = load("people.csv", target="y", hold_out=0.0)
 
-    assert (plain.classes, turned.classes) == (("no", "yes"), ("yes", "no"))
-    assert load_training_set("digits:3,5", TrainingOptions(positive="3")).classes == (5, 3)
-
-
-def test_columns_are_asked_of_tables_alone():
-    """And a table must say which column tells the class."""
-    for options in (TrainingOptions(target="y"), TrainingOptions(ignore=("y",))):
-        with pytest.raises(SettingError, match="for tables"):
-            load_training_set("digits", options)
-    assert load_training_set("iris").target == "target"
+    assert (len(samples.X), len(samples.X_test)) == (480, 120) == (len(samples.codes), len(samples.codes_test))
+    assert (samples.classes, samples.target, samples.hold_out) == (("down", "up"), "y", 0.2)
+    assert samples.input_shape == (samples.table.n_values,) == samples.X.shape[1:]
+    assert (samples.report.n_train, samples.report.n_test) == (480, 120)
+    assert (len(all_of_them.X), all_of_them.X_test, all_of_them.codes_test) == (600, None, None)
+    assert samples.X.dtype == np.float32
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "npy"])
-def test_what_memory_does_not_hold_is_trained_on_as_if_it_did(tmp_path, kind):
-    """Rows, read block by block, give the samples and the training that they give in memory, to rounding."""
-    people = write_people(tmp_path / "people.csv", 30_000)
-    options = {"dtype": "float64"}
-    if kind == "npy":
-        X = np.random.default_rng(0).standard_normal((60_000, 40))
-        np.save(tmp_path / "X.npy", X)
-        np.save(tmp_path / "y.npy", (X[:, 0] > 0).astype(int))
-        name = str(tmp_path / "X.npy")
-    else:
-        options |= {"target": "rich", "ignore": ("id",)}
-        name = people if kind == "csv" else write_parquet(people, tmp_path / "people.parquet")
-    held = load_training_set(name, TrainingOptions(**options))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("twolayer.data.training_set._LEAST_ROOM", 2**18)
-        patch.setattr("twolayer.data.tables._connect", _unlimited())
-        streamed = load_training_set(name, TrainingOptions(**options, memory_bytes=LITTLE))
+def test_the_target_of_a_bundled_table_is_known():
+    """Another may be named."""
+    samples = load("wine")
+
+    assert (samples.target, samples.classes) == ("target", ("class_0", "class_1", "class_2"))
+    with pytest.raises(DataError, match="numbers that are not whole"):
+        load("wine", target="alcohol")
+
+
+def test_the_target_of_other_tables_must_be_said():
+    """The columns are listed."""
+    people().to_csv("people.csv", index=False)
+
+    with pytest.raises(SettingError, match=r"Which column of people.csv tells the class\? .* it has x, c, z, y\."):
+        load("people.csv")
+
+
+def test_a_table_is_tested_on_another():
+    """By the encoding of the training rows; the share held out is none."""
+    people().to_csv("people.csv", index=False)
+    others = people(100, seed=1)
+    others.loc[:4, "y"] = None
+    others[["y", "c", "z", "x"]].to_parquet("others.parquet")
+    samples = load("people.csv", target="y", test="others.parquet")
+
+    assert (len(samples.X), len(samples.X_test), samples.hold_out, samples.report.n_test) == (600, 95, 0.0, 95)
+    x = samples.table.columns[0]
+    np.testing.assert_allclose(
+        samples.X_test[:, 0], ((others["x"] - x.mean) / x.deviation).fillna(0)[5:], rtol=1e-5, atol=1e-6
+    )
+    for change, sentence in (
+        ({"test": "digits"}, "digits is no table"),
+        ({"test": "iris"}, "iris has no column 'y', the target"),
+        ({"test": "people.csv", "hold_out": 0.5}, "a share to hold out or samples to test on, not both"),
+    ):
+        with pytest.raises(TwoLayerError, match=sentence):
+            load("people.csv", target="y", **change)
+    others.assign(y="sideways").to_csv("odd.csv", index=False)
+    with pytest.raises(DataError, match="'sideways' in 'y' that is not known"):
+        load("people.csv", target="y", test="odd.csv")
+    others.drop(columns="x").to_csv("odd.csv", index=False)
+    with pytest.raises(DataError, match="no column 'x', which the model needs"):
+        load("people.csv", target="y", test="odd.csv")
+
+
+def test_digits_and_files_of_arrays_are_held_out_too():
+    """A fifth of each class, unless they have a test part, or one is named."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(100, 4)), np.arange(100) % 2
+    np.savez("one.npz", X=X, y=y)
+    np.savez("two.npz", x_train=X, y_train=y, x_test=X[:10] + 9, y_test=y[:10])
+    one, two, other = load("one.npz"), load("two.npz"), load("one.npz", test="two.npz")
+
+    assert (len(one.X), len(one.X_test), one.hold_out, one.report.n_test) == (80, 20, 0.2, 20)
+    assert np.bincount(one.codes_test).tolist() == [10, 10]
+    assert (len(two.X), len(two.X_test), two.hold_out) == (100, 10, 0.0)
+    assert (len(other.X), len(other.X_test)) == (100, 100)
+    assert (load("digits").scale, load("digits").input_shape) == (16.0, (8, 8))
+    assert load("one.npz", positive="0").classes == (1, 0)
+    assert len(load("two.npz", hold_out=0.0).X_test) == 10
+
+
+def test_what_arrays_cannot_be_asked_for_is_told(idx_folder):
+    """Columns, a second test part, samples of another kind, one class only, labels that nobody learned."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(100, 4)), np.arange(100) % 2
+    np.savez("two.npz", x_train=X, y_train=y, x_test=X[:10], y_test=y[:10])
+    np.savez("one.npz", X=X, y=y + 1)
+    np.savez("wide.npz", X=X[:, :3], y=y)
+    np.savez("bytes.npz", X=(X > 0).astype(np.uint8), y=y)
+    np.savez("same.npz", X=X, y=y * 0)
+    np.savez("bare.npz", X=X)
+    for name, options, sentence in (
+        ("two.npz", {"target": "y"}, "two.npz has no columns by name: --target and --ignore are for tables"),
+        ("two.npz", {"ignore": ("y",)}, "has no columns by name"),
+        ("two.npz", {"hold_out": 0.3}, "has a test part: leave out the share"),
+        ("two.npz", {"test": "iris"}, "iris is a table, and two.npz is none"),
+        ("two.npz", {"test": "wide.npz"}, "wide.npz and two.npz hold samples of different shape"),
+        ("two.npz", {"test": "bytes.npz"}, "bytes.npz and two.npz hold samples of different shape or type"),
+        ("two.npz", {"test": str(idx_folder)}, "different shape or type"),
+        ("two.npz", {"test": "one.npz"}, r"one.npz has a label 2 that is not in the training samples \(known: 0, 1\)"),
+        ("two.npz", {"test": "bare.npz"}, "bare.npz has no labels"),
+        ("two.npz", {"positive": "7"}, "positive class must be one of two"),
+        ("same.npz", {}, "All samples are of one class, 0"),
+        ("bare.npz", {}, "bare.npz has no labels"),
+    ):
+        with pytest.raises(TwoLayerError, match=sentence):
+            load(name, **options)
+
+
+def test_a_flaw_of_arrays_is_reported():
+    """With the notes of the reader; of the shipped digits nothing but the counts."""
+    random = np.random.default_rng(0)
+    np.savez("wide.npz", X=random.normal(size=(100, 4)) * 1000, y=np.arange(100) % 2)
+    (warning,) = load("wide.npz").report.warnings
+
+    assert "saturates sigmoid units" in warning
+    assert load("mnist:0,1").report.warnings == ()
+    assert load("mnist:0,1").report.classes == {"0": 5923, "1": 6742}
+
+
+@pytest.mark.parametrize(("ending", "solver"), [("parquet", "lbfgs"), ("csv", "adam")])
+def test_a_table_that_memory_does_not_hold_is_the_same(little_memory, ending, solver):
+    """The encoding, each sample, the classes, and what is learned of them."""
+    frame = people()
+    frame.to_parquet("people.parquet", row_group_size=90)
+    frame.to_csv("people.csv", index=False)
+    whole = load(f"people.{ending}", target="y", dtype="float64")
+    streamed = load(f"people.{ending}", target="y", **little_memory)
 
     assert isinstance(streamed.X, Rows)
-    assert len(streamed.X.blocks) > 1
-    np.testing.assert_array_equal(held.codes, streamed.codes)
-    np.testing.assert_allclose(held.X, gather(streamed.X), rtol=1e-12)
-    network = {"classes": range(2), "max_iter": 5, "dtype": "float64", "table": held.table}
-    (a, _), (b, _) = (fit_model(each.X, each.codes, **network) for each in (held, streamed))
-    for parameter, value in a.parameters.items():
-        np.testing.assert_allclose(value, b.parameters[parameter], rtol=1e-6, atol=1e-9)
+    assert len(streamed.X.blocks) > 3
+    assert streamed.table == whole.table
+    assert 10 < len(streamed.X_test) < len(whole.X_test)  # as many as there is room for
+    np.testing.assert_array_equal(gather(streamed.X), whole.X)
+    np.testing.assert_array_equal(streamed.codes, whole.codes)
+    assert streamed.report.classes == whole.report.classes
+    thinned = np.linspace(0, len(whole.X_test) - 1, len(streamed.X_test)).astype(int)
+    np.testing.assert_array_equal(streamed.X_test, whole.X_test[thinned])
+    same_test = replace(whole, X_test=streamed.X_test, codes_test=streamed.codes_test)
+    np.testing.assert_array_equal(streamed.codes_test, whole.codes_test[thinned])
+    if solver == "lbfgs":
+        assert_same_training(streamed, same_test, solver=solver)
+    else:
+        assert fitted(streamed, solver=solver).cost < fitted(streamed, solver="gd").history[0].cost
 
 
-def _unlimited():
-    """Return what connects to DuckDB whatever the memory."""
-    from twolayer.data import tables
+def test_a_full_disk_is_no_hindrance(little_memory, monkeypatch):
+    """Then each pass encodes the rows anew."""
+    people().to_parquet("people.parquet", row_group_size=90)
+    whole = load("people.parquet", target="y", dtype="float64")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: DiskUsage(2**40, 2**40, 1000))
+    streamed = load("people.parquet", target="y", **little_memory)
 
-    connect = tables._connect
-    return lambda _: connect(None)
+    assert isinstance(streamed.X, SomeRows)
+    np.testing.assert_array_equal(gather(streamed.X), whole.X)
 
 
-@settings(max_examples=25)
-@given(st.integers(1, 40), st.integers(1, 50))
-def test_blocks_of_any_size_make_the_same_table(n, block_rows):
-    """One after the other they are all rows."""
-    columns = {"age": np.arange(n) * 1.5, "tree": np.array(["ash", "elm", "fir"], object)[np.arange(n) % 3]}
-    table = as_table({**columns, "y": np.arange(n) % 2})
-    encoding = TableEncoding("y", (NumberColumn("age", 2.0, 3.0), CategoryColumn("tree", ("elm", "ash"), rare=True)))
+@pytest.mark.parametrize("hold_out", [0.0, 0.3])
+def test_an_array_that_memory_does_not_hold_is_the_same(little_memory, hold_out):
+    """It stays in its file; what is learned of it is the same."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(1500, 7))
+    np.save("X.npy", X)
+    np.save("y.npy", (X[:, 0] + X[:, 1] ** 2 > 1).astype(int))
+    read = ReadOptions(labels=Path("y.npy"))
+    whole = load("X.npy", read=read, hold_out=hold_out, dtype="float64")
+    streamed = load("X.npy", read=read, hold_out=hold_out, **little_memory)
 
-    rows = TableRows(table, encoding, block_rows, np.float64)
+    assert isinstance(streamed.X, Rows)
+    assert not isinstance(whole.X, Rows)
+    assert len(streamed.X.blocks) > 3
+    np.testing.assert_array_equal(gather(streamed.X), whole.X)
+    np.testing.assert_array_equal(streamed.codes, whole.codes)
+    assert streamed.report.classes == whole.report.classes
+    assert streamed.report.warnings == ()
+    assert (streamed.X_test is None) is (whole.X_test is None) is (hold_out == 0)
+    assert_same_training(replace(streamed, X_test=None, codes_test=None), replace(whole, X_test=None, codes_test=None))
 
-    assert max(rows.blocks) <= block_rows
-    X = gather(rows)
-    np.testing.assert_allclose((columns["age"] - 2) / 3, X[:, 0])
-    np.testing.assert_array_equal(
-        [["elm", "ash", "fir"].index(tree) for tree in columns["tree"]], X[:, 1:].argmax(axis=1)
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 60),
+    st.integers(1, 4),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.sampled_from(["float32", "float64", "uint8"]),
+)
+def test_rows_written_to_a_file_keep_every_value(m, n, block_rows, most, dtype):
+    """In blocks of the size asked for, and also those that are no numbers."""
+    X = np.random.default_rng(m).integers(0, 200, (m, n)).astype(dtype)
+    spooled = spool(ArrayRows(X, block_rows), most)
+
+    assert (spooled.shape, spooled.dtype) == (X.shape, X.dtype)
+    assert max(spooled.blocks) <= most
+    np.testing.assert_array_equal(gather(spooled), X)
+
+
+def test_rows_written_to_a_file_leave_no_name():
+    """The file goes with its last use."""
+    spooled = spool(ArrayRows(np.ones((100, 3)), 7), 10)
+
+    assert os.listdir(tempfile.gettempdir()) == []
+    assert gather(spooled).sum() == 300
+
+
+def test_rows_stay_where_they_are_if_the_disk_is_full(monkeypatch):
+    """Half a gigabyte is left free for others."""
+    rows = ArrayRows(np.ones((100, 3)), 7)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: DiskUsage(2**40, 2**40, 2400 + 2**29 - 1))
+    assert spool(rows, 10) is rows
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: DiskUsage(2**40, 2**40, 2400 + 2**29))
+    assert spool(rows, 10) is not rows
+
+
+UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+@given(st.integers(1, 10**6), st.sampled_from(list(UNITS)), st.sampled_from(["", " "]), st.booleans())
+def test_amounts_of_memory_are_understood(n, unit, space, lower):
+    """A number and a unit, in letters of either case, with a space or without."""
+    text = f"{n}{space}{unit}"
+
+    assert parse_bytes(text.lower() if lower else text) == n * UNITS[unit]
+    assert parse_bytes(f" {n + 0.5}{unit} ") == int((n + 0.5) * UNITS[unit])
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "MB", "x", "-1GB", "0", "nan", "inf", "1e30GB", "1 GB 2", "1,5GB", "1PB", "0x10"]
+)
+def test_what_is_no_amount_of_memory_is_told(wrong):
+    """With two that are."""
+    with pytest.raises(SettingError, match=r"written like 800MB or 1.5GB, not '"):
+        parse_bytes(wrong)
+
+
+def test_half_of_the_memory_is_taken_where_nothing_is_said():
+    """Half of what the machine has, or less where a group of processes has less."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    assert 2**20 < memory_bytes() <= whole // 2
+
+
+TRAIN = """
+import json, resource, sys
+from twolayer import cli
+code = cli.run(sys.argv[1:])
+print(json.dumps({"code": code, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+LIMIT = 450 * 10**6
+
+
+def train_within(limit, *arguments):
+    """Return code and record of a training in a process that gets no more memory than so many bytes."""
+
+    def allow():
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+    ended = subprocess.run(
+        [sys.executable, "-c", TRAIN, "train", *arguments, "--json", "--quiet", "--no-pictures", "--threads", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=allow,
     )
-
-
-def test_a_spool_keeps_every_value_and_needs_room(monkeypatch):
-    """On a disk that is full the rows are read from where they are."""
-    X = np.random.default_rng(0).standard_normal((100, 3)).astype(np.float32)
-    rows = ArrayRows(X, 7)
-
-    kept = spool(rows, 11)
-    assert kept is not rows
-    np.testing.assert_array_equal(X, gather(kept))
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    assert spool(rows, 11) is rows
-
-
-@given(st.integers(1, 10**6), st.sampled_from([("", 1), ("kB", 10**3), ("MB", 10**6), ("GiB", 2**30), ("M", 2**20)]))
-def test_amounts_of_memory_are_read(n, unit):
-    """In the units that people write, with or without a space."""
-    name, size = unit
-
-    assert parse_bytes(f"{n}{name}") == parse_bytes(f" {n} {name.lower()} ") == n * size
-
-
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "nan", "inf", "1XB", "0"])
-def test_what_is_no_amount_of_memory_is_told(text):
-    """With an example of one."""
-    with pytest.raises(SettingError, match="800MB"):
-        parse_bytes(text)
-
-
-def test_labels_of_an_array_are_named(tmp_path):
-    """In a file of any name."""
-    np.save(tmp_path / "some.npy", np.random.default_rng(0).random((40, 3)))
-    np.save(tmp_path / "truth.npy", np.arange(40) % 2)
-
-    read = ReadOptions(labels=tmp_path / "truth.npy")
-    samples = load_training_set(str(tmp_path / "some.npy"), TrainingOptions(read=read))
-    assert samples.classes == (0, 1)
+    *printed, last = ended.stdout.splitlines() or [""]
+    assert last, ended.stderr
+    return {**json.loads(last), "err": ended.stderr, "record": json.loads(printed[0]) if printed else None}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems count memory in another way")
-def test_a_large_file_is_trained_on_within_a_limit_of_memory(tmp_path):
-    """600 MB of features under a limit that the kernel keeps; the peak of the process stays below it."""
-    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (1_500_000, 100))
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits and counts memory so")
+def test_an_array_larger_than_memory_is_learned_from(tmp_path):
+    """300 MB of numbers, where the process may take 400 MB and its own code takes half of that."""
+    m, n = 750_000, 100
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (m, n))
+    y = np.empty(m, np.int64)
     random = np.random.default_rng(0)
-    for first in range(0, len(X), 50_000):
-        X[first : first + 50_000] = random.standard_normal((50_000, 100), np.float32)
-    np.save(tmp_path / "y.npy", (X[:, 0] > 0).astype(np.uint8))
+    for first in range(0, m, 50_000):
+        block = random.standard_normal((50_000, n), np.float32)
+        X[first : first + 50_000] = block
+        y[first : first + 50_000] = block[:, 0] + block[:, 1] > 0
     X.flush()
     del X
-    command = [
-        "train",
-        str(tmp_path / "X.npy"),
-        "--memory",
-        "400MB",
-        "--iterations",
-        "3",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    code = (
-        "import resource, sys; from twolayer import cli\n"
-        f"resource.setrlimit(resource.RLIMIT_DATA, ({LIMIT_BYTES}, {LIMIT_BYTES}))\n"
-        f"code = cli.run({[*command, '--no-pictures', '--quiet']!r})\n"
-        "peak = [line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1]\n"
-        "print(code, peak)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    np.save(tmp_path / "y.npy", y)
+    names = str(tmp_path / "X.npy"), "--labels", str(tmp_path / "y.npy")
 
-    exit_code, peak_kib = map(int, ended.stdout.split()[-2:])
-    assert exit_code == 0, ended.stderr
-    assert "streamed" in ended.stdout
-    assert peak_kib * 1024 < LIMIT_BYTES < (tmp_path / "X.npy").stat().st_size
-    assert Path(tmp_path / "run" / "model.safetensors").exists()
+    ended = train_within(LIMIT, *names, "--memory", "400MB", "--iterations", "6", "--out", str(tmp_path / "run"))
+
+    assert ended["code"] == 0, ended["err"]
+    assert ended["peak"] < LIMIT
+    assert ended["record"]["train_samples"] == 600_000
+    assert ended["record"]["train_accuracy"] > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits and counts memory so")
+def test_a_table_larger_than_memory_is_learned_from(tmp_path):
+    """A million rows of fifty numbers, 200 MB when they are encoded, and 400 MB while they are read."""
+    import duckdb
+
+    path = tmp_path / "large.parquet"
+    columns = ", ".join(f"(random() * {k + 1})::FLOAT AS x{k}" for k in range(50))
+    connection = duckdb.connect()
+    connection.execute("SELECT setseed(0.5)")
+    rows = f"SELECT {columns} FROM range(1000000)"
+    query = f"SELECT *, CASE WHEN x0 + x1 / 2 > 1 THEN 'up' ELSE 'down' END AS y FROM ({rows})"
+    connection.execute(f"COPY ({query}) TO '{path}'")
+    connection.close()
+
+    ended = train_within(
+        LIMIT, str(path), "--target", "y", "--memory", "400MB", "--iterations", "6", "--out", str(tmp_path / "run")
+    )
+
+    assert ended["code"] == 0, ended["err"]
+    assert ended["peak"] < LIMIT
+    assert ended["record"]["train_samples"] == 800_000
+    assert ended["record"]["train_accuracy"] > 0.6
+    assert os.listdir(tempfile.gettempdir()) == []

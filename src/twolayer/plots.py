@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ MAX_VALUES = 60
 _NAME_LENGTH = 30
 _DPI = 120
 _LEAST_COLUMNS = 5  # room for the title
+_PLAIN: dict[str, Any] = {"parse_math": False}  # for texts of the data, in which a $ is a $
 _GAP = 2  # empty cells between the images of a mosaic
 
 
@@ -109,7 +111,7 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
         else f"the {len(units)} strongest of {n_h} hidden units"
     )
     legend = f" (number: weight towards class {model.classes[1]})" if one_output else ""
-    ax.set_title(f"Weights of {shown}{legend}", pad=8)
+    ax.set_title(f"Weights of {shown}{legend}", pad=8, **_PLAIN)
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="weight W1", pad=0.02)
     return image
 
@@ -176,7 +178,9 @@ def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], 
     for ax, draw in zip(figure.subplots(1, len(draws), squeeze=False)[0], draws, strict=True):
         draw(ax)
     content = io.BytesIO()
-    figure.savefig(content, format=form)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font has not is drawn as a box
+        figure.savefig(content, format=form)
     return content.getvalue()
 
 
@@ -280,7 +284,7 @@ def _draw_mosaic(
         top, left = index // columns * row_height + math.ceil(title_height), index % columns * (width + _GAP)
         mosaic[top : top + height, left : left + width] = image
         color = title_colors[index] if title_colors else "black"
-        ax.text(left + width / 2, top - 1, title, ha="center", va="bottom", fontsize=7, color=color)
+        ax.text(left + width / 2, top - 1, title, ha="center", va="bottom", fontsize=7, color=color, **_PLAIN)
     aspect: Literal["equal", "auto"] = "equal" if height > 1 else "auto"
     ax.set_anchor("N")
     drawn = ax.imshow(mosaic, cmap=colors, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
@@ -294,7 +298,7 @@ def _draw_columns(ax: "Axes", weights: np.ndarray[Any, Any], names: list[str], t
     shown = np.sort(np.argsort(-largest, kind="stable")[:MAX_VALUES])
     limit = float(largest.max()) or 1.0
     image = ax.imshow(weights[shown], cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    ax.set_yticks(range(len(shown)), [_shortened(names[value]) for value in shown], fontsize=7)
+    ax.set_yticks(range(len(shown)), [_shortened(names[value]) for value in shown], fontsize=7, **_PLAIN)
     ax.set_xticks(range(len(titles)), titles, fontsize=7, rotation=90 if len(titles) > 12 else 0)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)

@@ -40,7 +40,7 @@ def print_table(
     rows = list(rows)
     table = Table(show_header=header is not None, box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for index, name in enumerate(header or ("",) * len(rows[0])):
-        table.add_column(name, justify="right" if index in right else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if index in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(highlight=False, stderr=err)

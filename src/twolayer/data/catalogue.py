@@ -209,7 +209,7 @@ def _from_openml(name: str) -> tuple[Table, str | None]:
         raise SettingError("Tables from OpenML need pandas: pip install 'twolayer[openml]'.") from None
     except ValueError as error:  # no such data set, or no such version
         raise MissingFileError(f"OpenML has no table {name!r} that can be used ({_brief(error)}): check it.") from None
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - a network fails in many ways
         raise MissingFileError(f"OpenML cannot be reached for {name!r} ({_brief(error)}): try again.") from None
     targets = bunch.target_names
     return as_table(bunch.frame, name), targets[0] if targets else None

@@ -115,7 +115,7 @@ def spool(rows: Rows, block_rows: int) -> Rows:
         Rows in a block at most.
     """
     n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
-    if shutil.disk_usage(tempfile.gettempdir()).free < n_bytes + _LEFT_FREE_BYTES:
+    if not n_bytes or shutil.disk_usage(tempfile.gettempdir()).free < n_bytes + _LEFT_FREE_BYTES:
         return rows
     with tempfile.TemporaryFile(prefix="twolayer-") as file:  # without a name, it goes with the last use of it
         for block in range(len(rows.blocks)):

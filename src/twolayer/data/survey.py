@@ -15,7 +15,7 @@ import numpy as np
 from twolayer.data.report import DataReport, percent, warn_of_classes
 from twolayer.data.split import hold_out
 from twolayer.data.table_encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn, Column, NumberColumn, TableEncoding
-from twolayer.data.tables import Sql, Table, as_number, as_text, select, sql_name
+from twolayer.data.tables import Sql, Table, as_number, as_text, select, shortened, sql_name
 from twolayer.errors import DataError
 
 MAX_CLASSES = 1000
@@ -162,7 +162,9 @@ def code_target(table: Table, target: str, classes: Sequence[Any]) -> np.ndarray
             wanted,
         )[0]
         known = ", ".join(map(str, classes[:10]))
-        raise DataError(f"{table.name} has a class {label!r} in {target!r} that is not known (known: {known}).")
+        raise DataError(
+            f"{table.name} has a class {shortened(label)!r} in {target!r} that is not known (known: {known})."
+        )
     return codes
 
 
@@ -320,7 +322,7 @@ def _find_category(table: Table, name: str, n_train: int) -> _Found:
     if not n:
         reason = "no values"
     elif n_different == 1 and not missing:
-        reason = f"always {counted[0][0]}"
+        reason = f"always {shortened(counted[0][0])}"
     elif not levels:
         reason = _UNIQUE if n_different > n_train / 2 else f"no value stands in {least} rows or more"
     n_rare = n_different - len(levels)
@@ -339,7 +341,7 @@ def _check_no_flawed_numbers(table: Table, name: str) -> None:
     n, n_texts, example = table.ask(f"SELECT {figures} FROM {table.whole}")[0]
     if 0 < n_texts <= (1 - _NUMBERS_WITH_FLAWS) * n:
         rows = f"{n_texts:,} row{'s' * (n_texts > 1)}"
-        message = f"Column {name!r} of {table.name} holds numbers, but text such as {example!r} in {rows}"
+        message = f"Column {name!r} of {table.name} holds numbers, but text such as {shortened(example)!r} in {rows}"
         raise DataError(f"{message}: repair it, or leave it out with --ignore.")
 
 

@@ -42,6 +42,9 @@ _JSON_FILES = (".jsonl", ".ndjson", ".json")
 _PARQUET_FILES = (".parquet", ".pq")
 _COUNTER = "file_row_number"  # DuckDB's name for the place of a row in its Parquet file
 _SUFFIXES = (*_TEXT_FILES, *_JSON_FILES, *_PARQUET_FILES)
+_THREAD_BYTES = 2**28  # that one thread of DuckDB's should have, for a group of rows of a Parquet file
+_EXAMPLE_LENGTH = 40
+_BUFFER_BYTES = 8_000_000  # of a text file that DuckDB holds at once, and a line at most
 _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out its columns' kinds
 _SNIFF_LINES = 1_000_000  # of a larger one
 _NUMBERS = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|BIGNUM")
@@ -334,10 +337,15 @@ def as_number(name: str) -> Sql:
 def as_text(name: str) -> Sql:
     """Return the SQL of a column's texts, NULL where missing."""
     text = f"CAST({sql_name(name)} AS VARCHAR)"
-    odd = " OR ".join([f"{text} < '!'", *(f"suffix({text}, chr({ord(end)}))" for end in " \t\n\r")])
-    trimmed = f"trim(CASE WHEN {odd} THEN regexp_replace({text}, '^\\s+|\\s+$', '', 'g') ELSE {text} END)"
+    stripped = f"CASE WHEN {text} < '!' OR right({text}, 1) < '!' THEN regexp_replace({text}, '^\\s+|\\s+$', '', 'g')"
+    trimmed = f"trim({stripped} ELSE {text} END)"  # trim knows spaces of every script, but no tab and no line end
     tokens = ", ".join(f"'{token}'" for token in MISSING)  # IN would make it a join, which mixes the rows
     return f"CASE WHEN list_position([{tokens}], {trimmed}) > 0 THEN NULL ELSE {trimmed} END"
+
+
+def shortened(text: str) -> str:
+    """Return a text as an example in a sentence."""
+    return text if len(text) <= _EXAMPLE_LENGTH else f"{text[: _EXAMPLE_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _expression(table: Table, column: NumberColumn | CategoryColumn, k: int) -> Sql:
@@ -350,7 +358,7 @@ def _expression(table: Table, column: NumberColumn | CategoryColumn, k: int) -> 
         if kind == "category":
             where = f"{text} IS NOT NULL AND TRY_CAST({text} AS DOUBLE) IS NULL"
             found = table.ask(f"SELECT {text} FROM {table.whole} WHERE {where} LIMIT 1")
-            wrong = f"text ({found[0][0]!r})" if found else None
+            wrong = f"text ({shortened(found[0][0])!r})" if found else None
         if not wrong:
             return f"coalesce(TRY_CAST({text} AS DOUBLE), 'nan'::DOUBLE)"
         what = wrong if isinstance(wrong, str) else {"date": "dates"}.get(kind, "no single values")
@@ -391,6 +399,8 @@ def _connect(memory_bytes: int | None) -> Any:
     settings |= {"python_enable_replacements": "false", "pandas_analyze_sample": str(2**40)}  # every value is looked at
     if memory_bytes is not None:
         settings["memory_limit"] = _text(f"{max(64, memory_bytes // 2**20)}MiB")
+        n_threads = max(1, min(os.cpu_count() or 1, memory_bytes // _THREAD_BYTES))
+        settings["threads"] = str(n_threads)
     for name, value in settings.items():
         connection.execute(f"SET {name} = {value}")
     return connection
@@ -496,6 +506,7 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
         "union_by_name = true",
         "skip = 0",  # else lines that do not fit are passed over in silence
         "comment = ''",
+        f"buffer_size = {_BUFFER_BYTES}",
         f"auto_type_candidates = {kinds}",
     ]
 
