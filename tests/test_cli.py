@@ -25,7 +25,8 @@ from twolayer import cli, load
 from twolayer.history import read_history
 
 ENDLESS = ("train", "--learning-rate", "1", "--tol", "0", "--iterations", "1000000")
-RUN_FILES = ["history.jsonl", "loss.png", "model.safetensors", "samples.png", "units.png"]
+RUN_FILES = ["history.jsonl", "loss.png", "model.safetensors", "run.json", "samples.png", "units.png"]
+INTERRUPTED_FILES = ["checkpoint.safetensors", *RUN_FILES]
 
 
 @pytest.fixture(autouse=True)
@@ -318,7 +319,7 @@ def wait_for_epoch(process):
 
 
 def test_ctrl_c_ends_with_the_model_so_far():
-    """Exit code 130, status interrupted, all files written."""
+    """Exit code 130, status interrupted, all files written, a checkpoint among them."""
     process = start(*ENDLESS, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     wait_for_epoch(process)
     time.sleep(0.3)
@@ -328,7 +329,7 @@ def test_ctrl_c_ends_with_the_model_so_far():
     assert process.returncode == 130
     assert "Interrupted at iteration" in out
     assert "Traceback" not in err
-    assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
+    assert sorted(os.listdir("runs/mnist-0-1")) == INTERRUPTED_FILES
     assert load("runs/mnist-0-1/model.safetensors").settings["status"] == "interrupted"
 
 
@@ -342,7 +343,7 @@ def test_an_interruption_while_drawing_keeps_the_model(call, idx_folder, monkeyp
     monkeypatch.setattr(plots, "pictures", interrupt)
     code, out, err = call("train", idx_folder, "--out", "here", "--quiet")
 
-    assert (code, sorted(os.listdir("here"))) == (130, ["history.jsonl", "model.safetensors"])
+    assert (code, sorted(os.listdir("here"))) == (130, ["history.jsonl", "model.safetensors", "run.json"])
     assert "onverged" in out
     assert "twolayer plot here" in err
 
@@ -355,7 +356,7 @@ def test_a_polite_request_to_end_is_an_interruption():
     process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert sorted(os.listdir("runs/mnist-0-1")) == RUN_FILES
+    assert sorted(os.listdir("runs/mnist-0-1")) == INTERRUPTED_FILES
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no terminals that hang up")

@@ -25,6 +25,7 @@ ROOMS = (
     "solvers",
     "history",
     "training",
+    "checkpoint",
     "model",
     "fitting",
     "progress",
@@ -124,7 +125,7 @@ def test_each_module_has_tests_of_its_own():
     """One file of tests a module, by its name."""
     modules = {path.stem for path in SOURCE.rglob("*.py") if path.stem not in ("__init__", "__main__", "errors")}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
-    own = {"cli": {"train", "predict", "evaluate", "plot", "proof", "arguments", "output"}}
+    own = {"cli": {"train", "predict", "evaluate", "export", "plot", "proof", "arguments", "output"}}
 
     assert modules - tests - set().union(*(own[name] for name in own if name in tests)) == set()
 

@@ -2,12 +2,14 @@
 
 import math
 import operator
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from twolayer.checkpoint import Checkpoints, Purpose
 from twolayer.data.rows import Rows
 from twolayer.data.table_encoding import TableEncoding
 from twolayer.engines.objective import Objective, Task, make_objective
@@ -77,6 +79,8 @@ def fit_model(
     n_threads: int | None = None,
     dtype: str = "float32",
     random_state: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float | None = None,
     on_parameters: Callable[[Arrays], None] | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
 ) -> tuple[Model, Result]:
@@ -128,6 +132,12 @@ def fit_model(
         "float32" or "float64".
     random_state : int
         Seed of the random start, and of the order of mini-batches.
+    checkpoint : path, optional
+        A file that is written from time to time with all that it takes to go on. Where it is there already, the
+        training goes on from it, and ends with the same bits as one that never stopped; with a larger `max_iter` it
+        makes more iterations. The file stays: remove it once the model is saved.
+    checkpoint_seconds : float, optional
+        Time from one checkpoint to the next, s; when not given, they cost 1 % of the time.
     on_parameters : callable, optional
         Called with the parameters of each epoch, before `on_epoch`.
     on_epoch : callable, optional
@@ -148,18 +158,27 @@ def fit_model(
     test = None if X_test is None else job.objective_of(X_test, y_test)
     variant = job.check_variant(n_hidden, solver, learning_rate, batch_size, random_state)
     max_iter, tol = _number(operator.index, "max_iter", max_iter), _number(float, "tol", tol)
-    first = job.start(variant, start)
+    first, mover = job.start(variant, start), variant.make_solver()
+    kept = None if validation is None else job.validation(validation)
+    checkpoints = None
+    if checkpoint is not None:
+        purpose = job.purpose(variant, tol, first, (X_test, y_test), validation)
+        checkpoints = Checkpoints(checkpoint, purpose, _seconds_between(checkpoint_seconds))
     result = train(
         job.objective,
-        variant.make_solver(),
+        mover,
         first,
         max_iter=max_iter,
         tol=tol,
         test=test,
-        validation=None if validation is None else job.validation(validation),
+        validation=kept,
         on_parameters=on_parameters,
+        state=checkpoints.read(variant.make_solver(), first) if checkpoints else None,
+        on_state=checkpoints.offer if checkpoints else None,
         on_epoch=on_epoch,
     )
+    if checkpoints:
+        checkpoints.end(result.status)
     return job.model(result, variant, max_iter, tol, table), result
 
 
@@ -365,8 +384,8 @@ class Job:
         """Make the objective of the training samples, and remember how for others."""
         self.engine, self.task = engine, Task(activation, loss, _number(float, "l2", l2))
         self.n_threads = None if n_threads is None else _number(operator.index, "n_threads", n_threads)
-        weight = weigh_classes(self.y, self.classes, class_weight, sample_weight)
-        self.objective = self._objective(self.X, self.y, weight, self.task)
+        self.weight = weigh_classes(self.y, self.classes, class_weight, sample_weight)
+        self.objective = self._objective(self.X, self.y, self.weight, self.task)
 
     def objective_of(self, X: Any, y: Any, sample_weight: Any = None) -> Objective:
         """Return the objective of other samples; without the penalty, which is none of theirs."""
@@ -423,6 +442,23 @@ class Job:
         sizes = self.n_features, variant.n_hidden, self.n_outputs
         return start_parameters(*sizes, self.dtype, variant.random_state, given)
 
+    def purpose(
+        self,
+        variant: _Variant,
+        tol: float,
+        start: Arrays,
+        test: tuple[Any, Any],
+        validation: ValidationSet | None,
+    ) -> Purpose:
+        """Return what a checkpoint of a training belongs to."""
+        settings = {**asdict(variant), **asdict(self.task), "tol": tol, "dtype": self.dtype, "scale": self.scale}
+        settings |= {"samples": self.X.shape[0], "features": self.n_features, "classes": len(self.classes)}
+        samples = [self.X, self.y, self.weight, *start.values(), *test]
+        if validation is not None:
+            settings |= {"patience": validation.patience, "validation_tol": validation.tol}
+            samples += [validation.X, validation.y, validation.sample_weight]
+        return Purpose(settings, [each if each is None else as_rows(each) for each in samples])
+
     def model(self, result: Result, variant: _Variant, max_iter: int, tol: float, table: TableEncoding | None) -> Model:
         """Return the model of a trained network."""
         settings = {
@@ -437,6 +473,16 @@ class Job:
         }
         classes = tuple(self.classes.tolist())
         return Model(result.parameters, classes, self.input_shape, self.scale, self.task.activation, settings, table)
+
+
+def _seconds_between(seconds: Any) -> float | None:
+    """Return the time from one checkpoint to the next, checked."""
+    if seconds is None:
+        return None
+    checked: float = _number(float, "checkpoint_seconds", seconds)
+    if not 0 <= checked < math.inf:
+        raise SettingError(f"The seconds from one checkpoint to the next must be at least 0; got {seconds}.")
+    return checked
 
 
 def _number(convert: Callable[[Any], Any], name: str, value: Any) -> Any:

@@ -14,6 +14,7 @@ from twolayer.equations import Arrays
 from twolayer.errors import SettingError
 from twolayer.history import Epoch
 from twolayer.solvers import Solver
+from twolayer.solvers import State as SolverState
 
 _MANY_RISES = 0.05  # share of steps at which the cost may rise before it is worth a word
 
@@ -97,8 +98,8 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class _Good:
-    """The last parameters with a finite cost: one object, so that an interruption never sees half of it."""
+class Good:
+    """Parameters with a finite cost: one object, so that an interruption never sees half of it."""
 
     parameters: Arrays
     measure: Measure | None
@@ -107,14 +108,67 @@ class _Good:
     score: float | None = None
 
 
+@dataclass(frozen=True)
+class Wait:
+    """How the wait for a better validation score stands.
+
+    Attributes
+    ----------
+    best : Good or None
+        The parameters with the best score; None before there are any, and where nobody waits.
+    bar : float
+        The score to beat.
+    waited : int
+        Iterations in a row without a better one.
+    """
+
+    best: Good | None = None
+    bar: float = -math.inf
+    waited: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a training needs to go on, bit by bit, from the beginning of an iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        The one that begins, counted from 0.
+    parameters : dict
+        W1, b1, W2, b2 as they are then.
+    solver : dict
+        What `get_state` of the solver gave then.
+    wait : Wait
+    epochs : list of Epoch
+        One for each iteration before this one; the training may add later ones behind them.
+    seconds : float
+        Time the training took so far, s.
+    engine : str
+        What computed so far.
+    """
+
+    iteration: int
+    parameters: Arrays = field(repr=False)
+    solver: SolverState = field(repr=False)
+    wait: Wait
+    epochs: list[Epoch] = field(repr=False)
+    seconds: float
+    engine: str
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The epochs before this iteration."""
+        return self.epochs[: self.iteration]
+
+
 class _Judge:
     """Keeps the best parameters by their validation score, and says when to stop waiting for better ones."""
 
-    def __init__(self, validation: Validation | None) -> None:
-        self._validation, self._bar, self._waited = validation, -math.inf, 0
-        self.best: _Good | None = None
+    def __init__(self, validation: Validation | None, wait: Wait) -> None:
+        self._validation, self.wait = validation, wait
 
-    def judge(self, good: _Good) -> Generator["_Look", Any, tuple[_Good, bool]]:
+    def judge(self, good: Good) -> Generator["_Look", Any, tuple[Good, bool]]:
         """Return parameters with their validation cost and score, and whether the patience is at its end."""
         kept = self._validation
         if kept is None:
@@ -124,12 +178,12 @@ class _Judge:
         good = replace(good, validation_cost=measure.cost, score=score)
         if kept.patience is None:
             return good, False
-        best = None if self.best is None else self.best.score
-        if best is None or math.isnan(best) or score > best:  # a scorer may have none for some outputs
-            self.best = good
-        better = score > self._bar + kept.tol
-        self._bar, self._waited = max(self._bar, score), 0 if better else self._waited + 1
-        return good, self._waited >= kept.patience
+        best, bar, waited = self.wait.best, self.wait.bar, self.wait.waited
+        if best is None or best.score is None or math.isnan(best.score) or score > best.score:
+            best = good  # some outputs may have no score
+        waited = 0 if score > bar + kept.tol else waited + 1
+        self.wait = Wait(best, max(bar, score), waited)
+        return good, waited >= kept.patience
 
 
 @dataclass(frozen=True)
@@ -155,6 +209,8 @@ def iter_epochs(
     test: Objective | None = None,
     validation: Validation | None = None,
     on_parameters: Callable[[Arrays], None] | None = None,
+    state: TrainingState | None = None,
+    on_state: Callable[[TrainingState], None] | None = None,
 ) -> Generator[Epoch, bool | None, Result]:
     """Train, yielding an epoch before each step; sending True ends the training early.
 
@@ -176,6 +232,11 @@ def iter_epochs(
         Samples that are measured at each epoch and may end the training.
     on_parameters : callable, optional
         Called with the parameters of each epoch before it is yielded.
+    state : TrainingState, optional
+        Go on from there, with a new solver of the same settings, instead of starting at `parameters`.
+    on_state : callable, optional
+        Called at the beginning of each iteration with what a later training needs to go on from it. The arrays in it
+        stay as they are.
 
     Yields
     ------
@@ -189,9 +250,9 @@ def iter_epochs(
     Raises
     ------
     SettingError
-        If `max_iter` is less than 1 or `tol` is negative.
+        If `max_iter` is less than 1, or not more than the iterations that were made before, or `tol` is negative.
     """
-    training = _train(objective, solver, parameters, max_iter, tol, test, validation, on_parameters)
+    training = _train(objective, solver, parameters, max_iter, tol, test, validation, on_parameters, state, on_state)
     step: Callable[[], _Look | Epoch] = partial(next, training)
     try:
         while True:
@@ -217,6 +278,8 @@ def train(
     test: Objective | None = None,
     validation: Validation | None = None,
     on_parameters: Callable[[Arrays], None] | None = None,
+    state: TrainingState | None = None,
+    on_state: Callable[[TrainingState], None] | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
 ) -> Result:
     """Train to the end: `iter_epochs` driven, each epoch handed to `on_epoch`, which may return True to stop.
@@ -225,7 +288,7 @@ def train(
 
     Parameters
     ----------
-    objective, solver, parameters, max_iter, tol, test, validation, on_parameters
+    objective, solver, parameters, max_iter, tol, test, validation, on_parameters, state, on_state
         As for `iter_epochs`.
     on_epoch : callable, optional
         Called with each epoch.
@@ -243,6 +306,8 @@ def train(
         test=test,
         validation=validation,
         on_parameters=on_parameters,
+        state=state,
+        on_state=on_state,
     )
     stop: bool | None = None
     try:
@@ -322,29 +387,33 @@ def _train(
     test: Objective | None,
     validation: Validation | None = None,
     on_parameters: Callable[[Arrays], None] | None = None,
+    state: TrainingState | None = None,
+    on_state: Callable[[TrainingState], None] | None = None,
 ) -> _Training:
     """Train one network: yield what has to be looked at, to be sent the answer, and an epoch before each step."""
-    if max_iter < 1 or not 0 <= tol < math.inf:
-        raise SettingError(f"Iterations must be at least 1 and the tolerance at least 0; got {max_iter} and {tol}.")
-    began = time.perf_counter()
-    history: list[Epoch] = []
+    state = _begin(objective, solver, parameters, max_iter, tol, state)
+    parameters, history, engine = state.parameters, state.history, state.engine
+    began = time.perf_counter() - state.seconds
     evaluation: Any = None
-    judge = _Judge(validation)
-    good = _Good(parameters, None, 0)
+    judge = _Judge(validation, state.wait)
+    good = Good(parameters, None, state.iteration)
     status, message = Status.FINISHED, ""
     with_gradient = solver.needs_gradient or tol > 0
     try:
-        for iteration in range(max_iter):
+        for iteration in range(state.iteration, max_iter):
             evaluation = evaluation or (yield _Look(parameters, objective, gradient=with_gradient))
             if not math.isfinite(evaluation.cost):
                 status, message = _diverged(iteration)
                 break
-            good = _Good(parameters, evaluation, iteration)
+            good = Good(parameters, evaluation, iteration)
+            if on_state:
+                seconds = time.perf_counter() - began
+                on_state(TrainingState(iteration, parameters, solver.get_state(), judge.wait, history, seconds, engine))
             good, weary, epoch = yield from _look_around(good, objective, test, judge, began)
             history.append(epoch)
             if on_parameters:
                 on_parameters(parameters)
-            end = _reason_to_end((yield epoch), judge.best if weary else None, evaluation, tol, iteration)
+            end = _reason_to_end((yield epoch), judge.wait.best if weary else None, evaluation, tol, iteration)
             moved = None if end else (yield from _step(solver, parameters, evaluation, objective))
             if moved is None:
                 status, message = end or (Status.CONVERGED, _no_step(iteration))
@@ -353,14 +422,14 @@ def _train(
         else:
             last = evaluation or (yield _Look(parameters, objective))
             if math.isfinite(last.cost):
-                good = _Good(parameters, last, max_iter)
+                good = Good(parameters, last, max_iter)
                 message = _finished([*(epoch.cost for epoch in history), last.cost])
                 good, _ = yield from judge.judge(good)
             else:
                 status, message = _diverged(max_iter)
     except KeyboardInterrupt:
         status, message = Status.INTERRUPTED, f"Interrupted at iteration {good.n_iter:,} of {max_iter:,}."
-    good = judge.best or good
+    good = judge.wait.best or good
     train_measure = good.measure or (yield _Look(good.parameters, objective))
     test_measure = (yield _Look(good.parameters, test)) if test else None
     return Result(
@@ -374,15 +443,37 @@ def _train(
         test_correct=test_measure.correct if test_measure else None,
         n_test=test.n_samples if test else None,
         seconds=time.perf_counter() - began,
-        engine=objective.engine,
+        engine=engine,
         history=history,
         validation_score=good.score,
     )
 
 
+def _begin(
+    objective: Objective,
+    solver: Solver,
+    parameters: Arrays,
+    max_iter: int,
+    tol: float,
+    state: TrainingState | None,
+) -> TrainingState:
+    """Return the state that a training begins with: a new one, or that of an earlier training, taken over."""
+    if max_iter < 1 or not 0 <= tol < math.inf:
+        raise SettingError(f"Iterations must be at least 1 and the tolerance at least 0; got {max_iter} and {tol}.")
+    if state is None:
+        return TrainingState(0, parameters, solver.get_state(), Wait(), [], 0.0, objective.engine)
+    if state.iteration >= max_iter:
+        at = f"The training is at iteration {state.iteration:,} already"
+        raise SettingError(f"{at}: give it more than {max_iter:,} iterations.")
+    solver.set_state(state.solver)
+    if state.engine.startswith(objective.engine):
+        return state
+    return replace(state, engine=f"{objective.engine}; before iteration {state.iteration:,} {state.engine}")
+
+
 def _look_around(
-    good: _Good, objective: Objective, test: Objective | None, judge: _Judge, began: float
-) -> Generator[_Look, Any, tuple[_Good, bool, Epoch]]:
+    good: Good, objective: Objective, test: Objective | None, judge: _Judge, began: float
+) -> Generator[_Look, Any, tuple[Good, bool, Epoch]]:
     """Look at the test and validation samples; return the parameters judged, whether to stop, and the epoch."""
     assert good.measure is not None
     test_accuracy = (yield _Look(good.parameters, test)).correct / test.n_samples if test else None
@@ -445,7 +536,7 @@ def _finished(costs: list[float]) -> str:
 
 
 def _reason_to_end(
-    asked: Any, best: _Good | None, evaluation: Any, tol: float, iteration: int
+    asked: Any, best: Good | None, evaluation: Any, tol: float, iteration: int
 ) -> tuple[Status, str] | None:
     """Return why the training ends before the step of an iteration; None if it goes on."""
     if asked:

@@ -1,6 +1,7 @@
 """`twolayer train`: look at the data, train, and write the run's folder."""
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,15 @@ from twolayer.cli.arguments import (
 
 if TYPE_CHECKING:
     from twolayer.data.report import DataReport
-    from twolayer.data.training_set import TrainingSet
+    from twolayer.data.training_set import TrainingOptions, TrainingSet
     from twolayer.files.run_folder import RunFolder
     from twolayer.history import Epoch
     from twolayer.model import Model
     from twolayer.training import Result
 
+_MAY_CHANGE = {"iterations"}  # from one start of a run to the next
+_OF_EACH_START = {"resume", "out", "checkpoint", "pictures", "quiet", "as_json"}
+_ENDED = ("converged", "diverged")  # nothing is left to go on with
 _MOST_COLUMNS_SHOWN = 60
 _MOST_CLASSES_SHOWN = 20
 
@@ -65,114 +69,192 @@ _MOST_CLASSES_SHOWN = 20
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "whole", "tiled"]), default="auto", show_default=True)
 @click.option("--threads", type=WholeNumber(1, 1024), help="Threads of the tiled engine.  [default: one a processor]")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
+@click.option(
+    "--checkpoint", type=Number(0), help="Seconds from one checkpoint to the next.  [default: as cost 1 % of the time]"
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run, new or empty.  [default: runs/…]")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw the pictures.")
 @click.option("--quiet", is_flag=True, help="Show no report on the data and no progress.")
 @json_option
-def train(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    positive: str | None,
-    test: str | None,
-    hold_out: float | None,
-    weights: str | None,
-    keep_spellings: bool,  # noqa: FBT001 - click names its arguments
-    labels: Path | None,
-    size: tuple[int, int] | None,
-    colour: Any,
-    encoding: str,
-    memory: str | None,
-    hidden: int,
-    activation: str,
-    loss: str,
-    solver: str | None,
-    learning_rate: float | str,
-    batch_size: int | None,
-    iterations: int,
-    tol: float,
-    l2: float,
-    seed: int,
-    dtype: str,
-    engine: str,
-    threads: int | None,
-    out: Path | None,
-    pictures: bool,  # noqa: FBT001
-    quiet: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
-) -> int:
+@click.pass_context
+def train(context: click.Context, /, resume: Path | None, **options: Any) -> int:
     """Train on DATA, mnist:0,1 when not given, and write model, history and pictures to a folder.
 
     DATA is a table with a --target (CSV, TSV, Parquet, JSON lines, gzipped or not, a glob of files, an SQL query), a
     folder with a folder of images for each class, an NPZ, an NPY with its labels, IDX files, mnist, digits,
     breast_cancer, iris, wine, or openml:NAME. A choice of labels may follow, as in mnist:4,9.
 
+    A run that was interrupted or killed goes on with --resume RUN, from its last checkpoint or from its beginning, and
+    ends with the same bits as if it had never stopped. All settings are the run's own; more --iterations may be asked.
+
     The assignment's own settings are --hidden 10 --learning-rate 0.01 --iterations 10 --tol 0.
     """
-    from twolayer.data.catalogue import ReadOptions
-    from twolayer.data.training_set import TrainingOptions, load_training_set, parse_bytes
     from twolayer.files.run_folder import RunFolder
-    from twolayer.fitting import fit_model
-    from twolayer.progress import epoch_display, working
 
-    options = TrainingOptions(
-        target=target,
-        ignore=split_names(ignore),
-        positive=positive,
-        test=test,
-        hold_out=hold_out,
-        seed=seed,
-        keep_spellings=keep_spellings,
-        memory_bytes=None if memory is None else parse_bytes(memory),
-        dtype=dtype,
-        read=ReadOptions(labels, size, colour, encoding),
-    )
-    with working("Reading the data", quiet=quiet):
-        samples = load_training_set(data, options)
-    run = RunFolder(out) if out else RunFolder.next_free(_run_name(data))
+    if resume is None:
+        return _train(options)
+    run = RunFolder(resume, resume=True)
     try:
-        with epoch_display(iterations, quiet=quiet) as show:
+        return _train(_options_of(run, context, options), run)
+    finally:
+        run.release()
 
-            def report_and_show(epoch: "Epoch") -> None:
-                if epoch.iteration == 0 and not quiet:  # all is checked by now, and a wrong setting was told alone
-                    _print_report(data, samples.report)
-                show(epoch)
 
-            model, result = fit_model(
+def _options_of(run: "RunFolder", context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that a run was begun with, and those that may be given anew; refuse others."""
+    from twolayer.errors import FileFormatError, SettingError
+    from twolayer.files.run_folder import SETTINGS_FILE
+
+    command_line = click.core.ParameterSource.COMMANDLINE
+    new = {name for name in given if context.get_parameter_source(name) == command_line}
+    if fixed := sorted(new - _MAY_CHANGE - (_OF_EACH_START - {"out"})):
+        raise SettingError(f"The run has its own {fixed[0].replace('_', ' ')}: leave it out with --resume.")
+    try:
+        recorded = context.command.make_context("train", run.read_arguments(), help_option_names=[]).params
+    except (click.ClickException, click.exceptions.Exit):
+        recorded = {"resume": True}
+    if recorded.pop("resume") or recorded["out"]:
+        raise FileFormatError(f"{run.path / SETTINGS_FILE} is damaged: train anew with the same settings.")
+    options = {**recorded, **{name: given[name] for name in given if name in new | _OF_EACH_START}}
+    _check_unfinished(run, options["iterations"])
+    return options
+
+
+def _check_unfinished(run: "RunFolder", iterations: int) -> None:
+    """Refuse to go on with a run that has come to its end."""
+    from twolayer.errors import SettingError
+    from twolayer.files.run_folder import MODEL_FILE, read_model
+
+    if not (run.path / MODEL_FILE).is_file():
+        return
+    settings = read_model(run.path).settings
+    status, n_iter = settings.get("status"), settings.get("n_iter")
+    if status == "finished" and isinstance(n_iter, int) and n_iter >= iterations:
+        message = f"The run {run.path} has made all of its {n_iter:,} iterations: ask for more with --iterations."
+        raise SettingError(message)
+    if status in _ENDED:
+        raise SettingError(f"The run {run.path} has come to its end ({status}): there is nothing to go on with.")
+
+
+def _arguments(options: dict[str, Any]) -> list[str]:
+    """Return what stands behind `twolayer train` for a run with these options, defaults included."""
+    arguments = []
+    for parameter in train.params:
+        value = options.get(parameter.name or "")
+        if parameter.name in _OF_EACH_START or not isinstance(parameter, click.Option):
+            continue
+        if value is None or value is False:
+            continue
+        name = parameter.opts[0]
+        if parameter.name == "size":
+            value = "x".join(map(str, value))
+        many = value if isinstance(value, tuple) else (value,)
+        arguments += [name] if value is True else [f"{name}={each}" for each in many]
+    return [*arguments, "--", options["data"]]
+
+
+def _train(options: dict[str, Any], resumed: "RunFolder | None" = None) -> int:
+    """Train, in a new folder or in that of a run to go on with."""
+    from twolayer.data.training_set import load_training_set
+    from twolayer.files.run_folder import RunFolder
+    from twolayer.progress import working
+
+    data, out, quiet = options["data"], options["out"], options["quiet"]
+    with working("Reading the data", quiet=quiet):
+        samples = load_training_set(data, _training_options(options))
+    run = resumed or (RunFolder(out) if out else RunFolder.next_free(_run_name(data)))
+    try:
+        model, result = _fit(run, samples, options)
+        settings = {**model.settings, **_own_settings(data, samples, options["weights"])}
+        model = replace(model, classes=samples.classes, settings=settings)
+        run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
+        if result.status in _ENDED:
+            run.checkpoint.unlink(missing_ok=True)
+        code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
+        if options["pictures"] and not _draw(run, model, result, samples, quiet=quiet):
+            code = 130
+    finally:
+        run.release()
+    _print_result(data, model.settings, result, run, samples.report, as_json=options["as_json"])
+    return code
+
+
+def _training_options(options: dict[str, Any]) -> "TrainingOptions":
+    """Return what is asked of the data."""
+    from twolayer.data.catalogue import ReadOptions
+    from twolayer.data.training_set import TrainingOptions, parse_bytes
+
+    return TrainingOptions(
+        target=options["target"],
+        ignore=split_names(options["ignore"]),
+        positive=options["positive"],
+        test=options["test"],
+        hold_out=options["hold_out"],
+        seed=options["seed"],
+        keep_spellings=options["keep_spellings"],
+        memory_bytes=None if options["memory"] is None else parse_bytes(options["memory"]),
+        dtype=options["dtype"],
+        read=ReadOptions(options["labels"], options["size"], options["colour"], options["encoding"]),
+    )
+
+
+def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> tuple["Model", "Result"]:
+    """Train, showing the progress, and leaving checkpoints and what it takes to go on in the run's folder."""
+    from twolayer.engines.objective import n_processors
+    from twolayer.errors import StorageError
+    from twolayer.fitting import fit_model
+    from twolayer.progress import epoch_display
+
+    quiet = options["quiet"]
+    threads = options["threads"] or n_processors()  # the same number of threads gives the same bits
+    first = True
+    run.write_arguments(_arguments({**options, "threads": threads}))
+    with epoch_display(options["iterations"], quiet=quiet) as show:
+
+        def report_and_show(epoch: "Epoch") -> None:
+            nonlocal first
+            if first and not quiet:  # all is checked by now, and a wrong setting was told alone
+                if epoch.iteration:
+                    _print_line(f"{run.path} goes on from iteration {epoch.iteration:,}.")
+                else:
+                    _print_report(options["data"], samples.report)
+            first = False
+            show(epoch)
+
+        try:
+            return fit_model(
                 samples.X,
                 samples.codes,
                 X_test=samples.X_test,
                 y_test=samples.codes_test,
                 classes=range(len(samples.classes)),
-                class_weight=weights,
-                n_hidden=hidden,
-                activation=activation,
-                loss=loss,
-                solver=solver,
-                learning_rate=learning_rate,
-                batch_size=batch_size,
-                max_iter=iterations,
-                tol=tol,
-                l2=l2,
+                class_weight=options["weights"],
+                n_hidden=options["hidden"],
+                activation=options["activation"],
+                loss=options["loss"],
+                solver=options["solver"],
+                learning_rate=options["learning_rate"],
+                batch_size=options["batch_size"],
+                max_iter=options["iterations"],
+                tol=options["tol"],
+                l2=options["l2"],
                 scale=samples.scale,
                 input_shape=samples.input_shape,
                 table=samples.table,
-                engine=engine,
+                engine=options["engine"],
                 n_threads=threads,
-                dtype=dtype,
-                random_state=seed,
+                dtype=options["dtype"],
+                random_state=options["seed"],
+                checkpoint=run.checkpoint,
+                checkpoint_seconds=options["checkpoint"],
                 on_epoch=report_and_show,
             )
-        settings = {**model.settings, **_own_settings(data, samples, weights)}
-        model = replace(model, classes=samples.classes, settings=settings)
-        run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
-    finally:
-        run.release()
-    code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
-    if pictures and not _draw(run, model, result, samples, quiet=quiet):
-        code = 130
-    _print_result(data, model.settings, result, run, samples.report, as_json=as_json)
-    return code
+        except StorageError as error:
+            if not run.checkpoint.exists():
+                raise
+            message = f"{str(error).rstrip('.')}; the last checkpoint is safe: --resume {run.path} goes on from it."
+            raise StorageError(message) from error
 
 
 def _run_name(data: str) -> str:
@@ -233,6 +315,14 @@ def _print_report(data: str, report: "DataReport") -> None:
         click.echo("\n".join([what, *(f"Note: {warning}" for warning in report.warnings)]), err=True)
 
 
+def _print_line(line: str) -> None:
+    """Print a line on stderr, which nobody need read."""
+    import contextlib
+
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
+
+
 def _print_result(
     data: str, settings: Any, result: "Result", run: "RunFolder", report: "DataReport", *, as_json: bool
 ) -> None:
@@ -281,6 +371,8 @@ def _print_result(
         ("engine", result.engine),
         ("written to", str(run.path)),
     ]
+    if result.status == "interrupted":
+        rows.append(("to go on", f"twolayer train --resume {shlex.quote(str(run.path))}"))
     print_table(rows)
 
 

@@ -1,19 +1,25 @@
-"""The folder of a run: the model, the history and the pictures, each file written whole or not at all."""
+"""The folder of a run: settings, checkpoint, model, history and pictures, each file written whole or not at all."""
 
+import contextlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from twolayer.errors import MissingFileError, StorageError
+from twolayer.errors import FileFormatError, MissingFileError, StorageError
 from twolayer.files.model_file import load, to_bytes
 from twolayer.history import Epoch, read_history, to_json_lines
 from twolayer.model import Model
-from twolayer.storage import replace_file
+from twolayer.storage import open_file, replace_file
 
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.jsonl"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+SETTINGS_FILE = "run.json"
 DEFAULT_PARENT = Path("runs")
+_MAX_SETTINGS_BYTES = 2**20
+_HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\..+")  # what `replacement` calls its files
 
 
 class RunFolder:
@@ -25,18 +31,27 @@ class RunFolder:
         The folder: new or empty.
     new : bool
         Whether it must be new.
+    resume : bool
+        Whether it must be that of a run that was begun before; what that had half written is removed.
 
     Raises
     ------
     StorageError
-        If it has files in it, or cannot be made or written.
+        If it has files in it, cannot be made or written, or another process is at work on it.
+    MissingFileError
+        If there is no run to go on with.
     FileExistsError
         If it must be new and is not.
     """
 
-    def __init__(self, path: Path, *, new: bool = False) -> None:
-        self.path = path
-        self._made = _make_empty(path, new=new)
+    def __init__(self, path: Path, *, new: bool = False, resume: bool = False) -> None:
+        if resume and not (path / SETTINGS_FILE).is_file():
+            raise MissingFileError(f"The folder {path} has no {SETTINGS_FILE}: name the folder of a run to go on with.")
+        self.path, self._new = path, not resume
+        self._made = [] if resume else _make_empty(path, new=new)
+        self._lock = _lock(path)
+        if resume:
+            _remove_half_written(path)
 
     @classmethod
     def next_free(cls, name: str, parent: Path = DEFAULT_PARENT) -> "RunFolder":
@@ -57,16 +72,57 @@ class RunFolder:
             except FileExistsError:
                 number += 1
 
-    def write(self, model: Model, epochs: Sequence[Epoch]) -> None:
-        """Write the model, then the history.
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint of the run is."""
+        return self.path / CHECKPOINT_FILE
+
+    def write_arguments(self, arguments: Sequence[str]) -> None:
+        """Write what stands behind `twolayer train` to begin this run: all of its settings.
 
         Raises
         ------
         StorageError
             If the folder cannot be written.
         """
-        replace_file(self.path / MODEL_FILE, to_bytes(model))
+        record = {"format_version": 1, "arguments": list(arguments)}
+        replace_file(self.path / SETTINGS_FILE, (json.dumps(record, indent=1) + "\n").encode())
+
+    def read_arguments(self) -> list[str]:
+        """Read what `write_arguments` wrote.
+
+        Raises
+        ------
+        StorageError, FileFormatError
+            If the file cannot be read or is none of that kind.
+        """
+        path = self.path / SETTINGS_FILE
+        with open_file(path) as file:
+            content = file.read(_MAX_SETTINGS_BYTES + 1)
+        try:
+            record = json.loads(content.decode()) if len(content) <= _MAX_SETTINGS_BYTES else None
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict) and type(record.get("format_version")) is int and record["format_version"] > 1:
+            raise FileFormatError(f"{path} was written by a newer version: update twolayer to go on with the run.")
+        arguments = None
+        if isinstance(record, dict) and set(record) == {"format_version", "arguments"}:
+            arguments = record["arguments"] if record["format_version"] == 1 else None
+        if not isinstance(arguments, list) or not all(isinstance(each, str) for each in arguments):
+            raise FileFormatError(f"{path} is damaged: train anew with the same settings.")
+        return arguments
+
+    def write(self, model: Model, epochs: Sequence[Epoch]) -> None:
+        """Write the history, then the model: where that is, all is there.
+
+        Raises
+        ------
+        StorageError
+            If the folder cannot be written.
+        """
+        content = to_bytes(model)
         replace_file(self.path / HISTORY_FILE, to_json_lines(epochs).encode())
+        replace_file(self.path / MODEL_FILE, content)
 
     def write_pictures(self, pictures: Mapping[str, bytes]) -> None:
         """Write pictures by their names.
@@ -80,12 +136,15 @@ class RunFolder:
             replace_file(self.path / name, content)
 
     def release(self) -> None:
-        """Remove the folders that were made for the run and are still empty."""
-        for folder in self._made:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
+        """Let others have the folder; if there is nothing in it but the settings of a new run, remove what was made."""
+        with contextlib.suppress(OSError):
+            if self._new and [entry.name for entry in self.path.iterdir()] in ([], [SETTINGS_FILE]):
+                (self.path / SETTINGS_FILE).unlink(missing_ok=True)
+                for folder in self._made:
+                    folder.rmdir()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def read_model(path: Path) -> Model:
@@ -141,8 +200,42 @@ def _make_empty(path: Path, *, new: bool) -> list[Path]:
     except OSError as error:
         message = f"Cannot make the folder {path} ({error.strerror or error}): choose another --out."
         raise StorageError(message) from error
+    if (path / SETTINGS_FILE).is_file() and not (path / MODEL_FILE).is_file():
+        message = f"The folder {path} has a run that was not finished: go on with it by --resume {path}"
+        raise StorageError(f"{message}, or choose another --out.")
     if occupied:
         raise StorageError(f"The folder {path} already has files in it: choose another --out or remove them.")
     if not os.access(path, os.W_OK | os.X_OK):
         raise StorageError(f"The folder {path} cannot be written: choose another --out or change its permissions.")
     return missing
+
+
+def _remove_half_written(path: Path) -> None:
+    """Remove what a process that was killed in the midst of writing left behind."""
+    for entry in path.iterdir():
+        if _HALF_WRITTEN.fullmatch(entry.name):
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def _lock(path: Path) -> int | None:
+    """Claim a folder for this process, as long as it lives; None where the system cannot do that."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        message = f"The folder {path} cannot be read ({error.strerror or error}): change its permissions."
+        raise StorageError(message) from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        message = f"Another process is at work on the run {path}: wait for it, or choose another folder."
+        raise StorageError(message) from None
+    except OSError:  # some network disks have no locks
+        os.close(folder)
+        return None
+    return folder

@@ -1,0 +1,473 @@
+"""A checkpoint holds all that it takes: whoever goes on from it ends with the same bits; no other file is taken."""
+
+import json
+import math
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from twolayer import checkpoint as module
+from twolayer.checkpoint import Checkpoints, Purpose
+from twolayer.data.rows import ArrayRows
+from twolayer.errors import DataError, FileFormatError, SettingError, StorageError, TwoLayerError
+from twolayer.files.model_file import to_bytes
+from twolayer.fitting import ValidationSet, fit_model
+from twolayer.training import Status
+
+SOLVERS = (("gd", 1.0), ("gd", "auto"), ("momentum", 0.5), ("adam", "auto"), ("lbfgs", "auto"))
+
+
+class KilledError(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Return samples of two classes that no line parts."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 12))
+    return X, (X[:, 0] * X[:, 1] + 0.3 * random.normal(size=400) > 0).astype(int)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.safetensors"
+
+
+def fit(samples, **changes):
+    """Train without a word about the end: 25 iterations."""
+    X, y = samples
+    options = {"n_hidden": 6, "max_iter": 25, "tol": 0.0, "n_threads": 2, "X_test": X[:40], "y_test": y[:40]}
+    return fit_model(X, y, **{**options, **changes})
+
+
+def fit_and_die(samples, path, at, **changes):
+    """Train with a checkpoint at each iteration, and die at one of them."""
+
+    def die(epoch):
+        if epoch.iteration == at:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit(samples, checkpoint=path, checkpoint_seconds=0, on_epoch=die, **changes)
+
+
+def timeless(epochs):
+    """Return epochs without their time, which no two trainings share."""
+    return [replace(epoch, seconds=0) for epoch in epochs]
+
+
+def assert_same(one, other):
+    """Assert that the model's file, the history and the figures are the same to the last bit."""
+    assert to_bytes(one[0]) == to_bytes(other[0])
+    assert timeless(one[1].history) == timeless(other[1].history)
+    figures = ("status", "message", "n_iter", "cost", "train_correct", "test_correct", "engine", "validation_score")
+    assert [getattr(one[1], name) for name in figures] == [getattr(other[1], name) for name in figures]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", ["whole", "tiled", "streamed"])
+@pytest.mark.parametrize(("solver", "rate"), SOLVERS)
+def test_who_goes_on_ends_with_the_same_bits(samples, path, solver, rate, engine, dtype):
+    """For every solver and engine, after several deaths."""
+    settings = {"solver": solver, "learning_rate": rate, "engine": engine, "dtype": dtype}
+    unbroken = fit(samples, **settings)
+
+    for at in (0, 7, 8, 19):
+        fit_and_die(samples, path, at, **settings)
+
+    assert_same(fit(samples, checkpoint=path, **settings), unbroken)
+
+
+@settings(max_examples=20)
+@given(
+    at=st.integers(0, 24),
+    solver=st.sampled_from(SOLVERS),
+    loss=st.sampled_from(["square", "log"]),
+    activation=st.sampled_from(["sigmoid", "tanh", "relu"]),
+    l2=st.sampled_from([0.0, 0.01]),
+    batch_size=st.sampled_from([7, 100]),
+)
+def test_wherever_it_dies(tmp_path_factory, samples, at, solver, loss, activation, l2, batch_size):
+    """At any iteration, with any loss, activation, penalty and mini-batches."""
+    path = tmp_path_factory.mktemp("run") / "checkpoint"
+    settings = {"solver": solver[0], "learning_rate": solver[1], "loss": loss, "activation": activation, "l2": l2}
+    if solver[0] == "adam":
+        settings["batch_size"] = batch_size
+    unbroken = fit(samples, **settings)
+
+    fit_and_die(samples, path, at, **settings)
+
+    assert_same(fit(samples, checkpoint=path, **settings), unbroken)
+
+
+@pytest.mark.parametrize("scores", [None, [0.5, 0.7, 0.6, math.nan, 0.7, 0.65, 0.6, 0.6, 0.6, 0.6]])
+def test_the_wait_for_a_better_score_goes_on(samples, path, scores):
+    """The best parameters, the bar and the time waited come back, scores that are none among them."""
+    X, y = samples
+
+    def kept():
+        given = iter(scores[place["done"] :]) if scores else None
+        score = None if given is None else lambda _: next(given)
+        return ValidationSet(X[:80], y[:80], score=score, patience=4)
+
+    place = {"done": 0}
+    unbroken = fit(samples, validation=kept())
+    assert unbroken[1].status == "stopped early"
+    fit_and_die(samples, path, 3, validation=kept())
+    place["done"] = 3
+
+    one, other = fit(samples, validation=kept(), checkpoint=path), unbroken
+
+    assert to_bytes(one[0]) == to_bytes(other[0])
+    assert repr(timeless(one[1].history)) == repr(timeless(other[1].history))
+    assert one[1].message == other[1].message
+
+
+def test_arrays_by_column_stay_so(samples, path):
+    """A start that lies in memory column by column goes on as such: sums depend on the order."""
+    random = np.random.default_rng(3)
+    shapes = {"W1": (40, 12), "b1": (40, 1), "W2": (1, 40), "b2": (1, 1)}
+    start = {name: np.asfortranarray(random.normal(size=shape)) for name, shape in shapes.items()}
+    settings = {"start": start, "n_hidden": 40, "dtype": "float64", "engine": "whole", "solver": "momentum"}
+    unbroken = fit(samples, **settings)
+
+    fit_and_die(samples, path, 0, **settings)
+
+    assert_same(fit(samples, checkpoint=path, **settings), unbroken)
+
+
+def test_more_iterations_go_on(samples, path):
+    """A training that made all its iterations leaves its checkpoint, and another one makes more."""
+    fit(samples, checkpoint=path, checkpoint_seconds=0)
+
+    assert_same(fit(samples, checkpoint=path, max_iter=40), fit(samples, max_iter=40))
+    with pytest.raises(SettingError, match="at iteration 24 already: give it more than 20"):
+        fit(samples, checkpoint=path, max_iter=20)
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        (Status.CONVERGED, {"tol": 0.01}),
+        (Status.DIVERGED, {"learning_rate": 1e38, "solver": "gd", "l2": 1.0}),
+        (Status.FINISHED, {}),
+        (Status.STOPPED_EARLY, {"on_epoch": lambda epoch: epoch.iteration == 9}),
+    ],
+)
+def test_a_training_may_be_asked_for_twice(samples, path, status, changes):
+    """The checkpoint stays, however the training ended, and leads to the same end."""
+    first = fit(samples, checkpoint=path, checkpoint_seconds=0, **changes)
+    assert (first[1].status, path.exists()) == (status, True)
+
+    assert_same(fit(samples, checkpoint=path, **changes), first)
+
+
+def test_an_interruption_leaves_a_checkpoint(samples, path):
+    """Ctrl-C in the midst of an iteration: the checkpoint is of its beginning, and the same bits follow."""
+    unbroken = fit(samples, solver="adam")
+
+    def interrupt(epoch):
+        if epoch.iteration == 11:
+            raise KeyboardInterrupt
+
+    _, result = fit(samples, solver="adam", checkpoint=path, checkpoint_seconds=1e6, on_epoch=interrupt)
+    assert (result.status, result.n_iter, path.exists()) == ("interrupted", 11, True)
+
+    assert_same(fit(samples, solver="adam", checkpoint=path), unbroken)
+
+
+def test_the_time_is_that_of_all_processes(samples, path):
+    """Seconds are counted on, and never fall."""
+    fit_and_die(samples, path, 12)
+
+    seconds = [epoch.seconds for epoch in fit(samples, checkpoint=path)[1].history]
+
+    assert seconds == sorted(seconds)
+
+
+def test_another_engine_goes_on_and_says_so(samples, path):
+    """On a machine without the kernel; the result is the same to rounding, and the model's settings tell."""
+    fit_and_die(samples, path, 12, engine="tiled", solver="gd", learning_rate=1.0)
+
+    model, result = fit(samples, checkpoint=path, engine="whole", solver="gd", learning_rate=1.0)
+
+    assert result.engine.startswith("whole")
+    assert "before iteration 12 tiled" in model.settings["engine"]
+    expected, _ = fit(samples, engine="whole", solver="gd", learning_rate=1.0)
+    np.testing.assert_allclose(model.parameters["W1"], expected.parameters["W1"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"learning_rate": 0.5}, "was made with learning_rate 1.0, not 0.5"),
+        ({"solver": "momentum"}, "was made with solver gd, not momentum"),
+        ({"random_state": 1}, "was made with random_state 0, not 1"),
+        ({"l2": 0.1}, "l2 0.0, not 0.1"),
+        ({"dtype": "float64"}, "dtype float32, not float64"),
+        ({"class_weight": "balanced"}, "other samples"),
+        ({"X_test": None, "y_test": None}, "other samples"),
+    ],
+)
+def test_other_settings_are_refused(samples, path, change, sentence):
+    """By name; the checkpoint stays as it was."""
+    settings = {"solver": "gd", "learning_rate": 1.0}
+    fit_and_die(samples, path, 3, **settings)
+    before = path.read_bytes()
+
+    with pytest.raises((SettingError, DataError), match=sentence):
+        fit(samples, checkpoint=path, **{**settings, **change})
+    assert path.read_bytes() == before
+
+
+def test_other_samples_are_refused(samples, path):
+    """One bit of one value, one label, or the order is enough."""
+    X, y = samples
+    fit_and_die(samples, path, 3)
+    nudged, relabelled = X.copy(), y.copy()
+    nudged[399, 11] = np.nextafter(nudged[399, 11], 9)
+    relabelled[100] ^= 1
+
+    for other in ((nudged, y), (X, relabelled), (X[::-1], y[::-1])):
+        with pytest.raises(DataError, match="other samples"):
+            fit(other, checkpoint=path, X_test=X[:40], y_test=y[:40])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "rows", "by column"])
+def test_other_kinds_of_samples_have_a_digest(samples, kind):
+    """Sparse matrices, rows on disk and arrays by column: equal ones the same, others another."""
+    X = samples[0].copy()
+    make = {
+        "sparse": scipy.sparse.csr_array,
+        "rows": lambda X: ArrayRows(X, 30),
+        "by column": np.asfortranarray,
+    }[kind]
+
+    one, same = Purpose({}, [make(X)]).digest(), Purpose({}, [make(X.copy())]).digest()
+    X[0, 0] += 1
+
+    assert one == same != Purpose({}, [make(X)]).digest()
+
+
+def test_a_digest_tells_where_one_array_ends(samples):
+    """The same bytes in other shapes, types or places are others."""
+    X = samples[0]
+    kinds = [[X], [X.reshape(800, 6)], [X.view(np.int64)], [X[:200], X[200:]], [X[:0], X], [X, None], [None, X]]
+
+    digests = [Purpose({}, kind).digest() for kind in kinds]
+
+    assert len(set(digests[:5])) == 5
+    assert digests[5] == digests[6] == digests[0]  # the settings say which of them are there
+
+
+def test_checkpoints_are_paced(samples, path, monkeypatch):
+    """Each costs 1 % of the time so far at most, as counted by a clock of our own."""
+    clock = {"now": 0.0}
+    written = []
+
+    def write(*_):
+        clock["now"] += 0.5
+        written.append(clock["now"])
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(module, "replace_file", write)
+
+    def work(_):
+        clock["now"] += 1.0
+
+    fit(samples, max_iter=1000, solver="gd", learning_rate=0.1, checkpoint=path, on_epoch=work)
+
+    assert len(written) in range(15, 21)
+    assert all(0.5 * n <= 0.011 * now for n, now in enumerate(written[1:], start=2))
+
+
+def test_without_time_nothing_is_written(samples, path):
+    """A training of a moment leaves no checkpoint, and pays for none."""
+    fit(samples, checkpoint=path)
+
+    assert not path.exists()
+
+
+def test_a_failing_disk_leaves_the_last_checkpoint(samples, path, monkeypatch):
+    """One sentence, and what was there before can be gone on from."""
+    unbroken = fit(samples)
+    real, calls = os.fsync, []
+
+    def fill(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 9:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fill)
+    with pytest.raises(StorageError, match=r"Cannot write .*checkpoint.safetensors \(No space left on device\)"):
+        fit(samples, checkpoint=path, checkpoint_seconds=0)
+    monkeypatch.undo()
+
+    assert os.listdir(path.parent) == [path.name]
+    assert_same(fit(samples, checkpoint=path), unbroken)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf, "often"])
+def test_a_wrong_pace_is_refused(samples, path, seconds):
+    """It is a number of at least 0."""
+    with pytest.raises(SettingError, match="checkpoint"):
+        fit(samples, checkpoint=path, checkpoint_seconds=seconds)
+
+
+def record_of(content):
+    """Return the JSON record of a checkpoint."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return json.loads(header["__metadata__"]["twolayer_checkpoint"])
+
+
+def with_record(content, **changes):
+    """Return a checkpoint with another record; a change may be a function of the old value."""
+    record = record_of(content)
+    for name, change in changes.items():
+        record[name] = change(record[name]) if callable(change) else change
+    return save_arrays(load_arrays(content), metadata={"twolayer_checkpoint": json.dumps(record)})
+
+
+def with_arrays(content, **changes):
+    """Return a checkpoint with other arrays; dots are written as two underscores."""
+    arrays = load_arrays(content)
+    arrays |= {name.replace("__", "."): value for name, value in changes.items()}
+    return save_arrays(arrays, metadata={"twolayer_checkpoint": json.dumps(record_of(content))})
+
+
+def without(name):
+    """Return a function that takes a name out of packed arrays."""
+    return lambda packed: {"dict": {key: value for key, value in packed["dict"].items() if key != name}}
+
+
+BROKEN = {
+    "no file of ours": (lambda _: b"\0" * 100, "cut short or of another kind"),
+    "cut short": (lambda c: c[:-1], "damaged"),
+    "an empty file": (lambda _: b"", "cut short"),
+    "a model": (lambda c: save_arrays(load_arrays(c), metadata={"twolayer": "{}"}), "damaged"),
+    "a record that is none": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[]"}), "other names"),
+    "deep JSON": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[" * 100_000}), "damaged"),
+    "another type of numbers": (lambda c: with_arrays(c, x=np.zeros(3, np.int64)), "other types"),
+    "a version that is none": (lambda c: with_record(c, format_version="1"), "format_version"),
+    "a newer version": (lambda c: with_record(c, format_version=2), "newer than 1: update twolayer"),
+    "settings that are none": (lambda c: with_record(c, settings=[]), "settings"),
+    "an engine that is none": (lambda c: with_record(c, engine=None), "engine"),
+    "an iteration below 0": (lambda c: with_record(c, iteration=-1), "count"),
+    "an iteration beyond its history": (lambda c: with_record(c, iteration=2**50), "shape"),
+    "seconds below 0": (lambda c: with_record(c, seconds=-1), "seconds"),
+    "seconds that are none": (lambda c: with_record(c, seconds="now"), "number"),
+    "parameters that lack one": (lambda c: with_record(c, parameters=without("b1")), "parameters are not"),
+    "parameters of another shape": (lambda c: with_arrays(c, parameters__W1=np.zeros((6, 11), "f4")), "shape"),
+    "parameters of another type": (lambda c: with_arrays(c, parameters__W1=np.zeros((6, 12))), "shape or type"),
+    "infinite parameters": (lambda c: with_arrays(c, parameters__b2=np.full((1, 1), np.inf, "f4")), "not finite"),
+    "an array that is missing": (lambda c: with_record(c, parameters={"array": "x", "by_column": False}), "'x'"),
+    "an object of no kind": (lambda c: with_record(c, parameters={"code": "import os"}), "none of the format"),
+    "a list of no kind": (lambda c: with_record(c, parameters=[1, 2]), "list"),
+    "the state of another solver": (lambda c: with_record(c, solver={"dict": {"rate": 1.0}}), "another one"),
+    "a moment of another shape": (lambda c: with_arrays(c, solver__first__W1=np.zeros((1, 1), "f4")), "shape"),
+    "half the moments": (
+        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"first": without("W1")(s["dict"]["first"])}}),
+        "parameters are not",
+    ),
+    "updates below 0": (
+        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"n_updates": -5}}),
+        "count",
+    ),
+    "a generator that is none": (
+        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"random": {"dict": {}}}}),
+        "checkpoint that can be read",
+    ),
+    "another generator": (
+        lambda c: with_record(
+            c, solver=lambda s: {"dict": s["dict"] | {"random": {"dict": {"bit_generator": "MT19937"}}}}
+        ),
+        "checkpoint that can be read",
+    ),
+    "a history of other figures": (lambda c: with_record(c, history={"dict": {"x": 1}}), "other figures"),
+    "a history that lacks figures": (lambda c: with_record(c, history=without("cost")), "lacks figures"),
+    "a history of another length": (lambda c: with_arrays(c, history__cost=np.zeros(3)), "shape"),
+    "a wait that is none": (lambda c: with_record(c, wait={}), "wait"),
+    "a bar that is none": (lambda c: with_record(c, wait=lambda w: w | {"bar": "high"}), "number"),
+    "best parameters that are none": (lambda c: with_record(c, wait=lambda w: w | {"best": {}}), "best parameters"),
+}
+
+
+@pytest.fixture(scope="module")
+def content(samples, tmp_path_factory):
+    """Return a checkpoint of Adam."""
+    path = tmp_path_factory.mktemp("good") / "checkpoint"
+    fit_and_die(samples, path, 6, solver="adam")
+    return path.read_bytes()
+
+
+def test_a_good_checkpoint_is_taken(samples, path, content):
+    """What the broken ones are made of, unbroken."""
+    path.write_bytes(with_record(with_arrays(content)))
+
+    assert_same(fit(samples, solver="adam", checkpoint=path), fit(samples, solver="adam"))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_checkpoint_is_told(samples, path, content, name):
+    """One sentence, and the file stays."""
+    break_it, sentence = BROKEN[name]
+    path.write_bytes(break_it(content))
+
+    with pytest.raises(FileFormatError, match=sentence):
+        fit(samples, solver="adam", checkpoint=path)
+    assert path.exists()
+
+
+def test_lists_that_do_not_belong_together_are_told(samples, path):
+    """L-BFGS remembers as many steps as changes."""
+    fit_and_die(samples, path, 6, solver="lbfgs")
+
+    def shorten(solver):
+        return {"dict": solver["dict"] | {"steps": {"list": solver["dict"]["steps"]["list"][1:]}}}
+
+    path.write_bytes(with_record(path.read_bytes(), solver=shorten))
+
+    with pytest.raises(FileFormatError, match="belong together"):
+        fit(samples, solver="lbfgs", checkpoint=path)
+
+
+def test_a_file_too_large_is_told(samples, path, monkeypatch):
+    """Before it is read."""
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
+    path.write_bytes(b"\0" * 11)
+
+    with pytest.raises(FileFormatError, match="larger than any checkpoint"):
+        fit(samples, checkpoint=path)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_damaged_checkpoint_is_taken_or_told(tmp_path_factory, samples, content, data):
+    """Bytes changed or cut anywhere end in a training or in a sentence."""
+    path = tmp_path_factory.mktemp("damaged") / "checkpoint"
+    damaged = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)) | st.just(len(damaged)))])
+
+    try:
+        _, result = fit(samples, solver="adam", max_iter=8, checkpoint=path)
+    except TwoLayerError:
+        return
+    assert result.status in set(Status)
+
+
+def test_nothing_offered_writes_nothing(path):
+    """A training that was interrupted before its first iteration has nothing to go on from."""
+    Checkpoints(path, Purpose({}, [])).write()
+
+    assert not path.exists()

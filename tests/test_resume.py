@@ -1,0 +1,383 @@
+"""`twolayer train --resume`: a run that was killed at any moment ends as if it had never stopped."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twolayer import cli, load
+from twolayer.history import read_history
+
+RUNS = {  # a run of about a second each, with a checkpoint at each iteration
+    "gd": ("--solver", "gd", "--learning-rate", "1", "--iterations", "150"),
+    "gd auto": ("--solver", "gd", "--iterations", "120"),
+    "momentum": ("--solver", "momentum", "--iterations", "120", "--dtype", "float64"),
+    "adam": ("--solver", "adam", "--iterations", "60", "--batch-size", "50"),
+    "lbfgs": ("--solver", "lbfgs", "--iterations", "120", "--l2", "0.01"),
+}
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Run each command in a folder of its own, beside some samples."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(600, 30)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] + 0.5 * generator.normal(size=600) > 0).astype(int)
+    np.savez("samples.npz", X=X, y=y)
+
+
+@pytest.fixture
+def call(capfd):
+    """Return a function that runs a command and gives exit code, stdout and stderr."""
+
+    def call(*arguments):
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def start(*arguments):
+    """Start a training in a process of its own."""
+    command = [sys.executable, "-m", "twolayer", "train", *arguments, "--quiet", "--no-pictures"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, path):
+    """Wait until a process has written a file."""
+    while not Path(path).exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+
+
+def finish(*arguments):
+    """Train to the end."""
+    process = start(*arguments)
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+
+
+def assert_same_run(one, other):
+    """Assert that model and history are the same to the last bit, but for the time."""
+    assert Path(one, "model.safetensors").read_bytes() == Path(other, "model.safetensors").read_bytes()
+    histories = [
+        [replace(epoch, seconds=0) for epoch in read_history(Path(run, "history.jsonl"))] for run in (one, other)
+    ]
+    assert histories[0] == histories[1]
+
+
+def kill_at_random(generator, n_kills, *settings):
+    """Kill a run again and again at random moments, then let it end; return how often it was alive to be killed."""
+    began = time.perf_counter()
+    finish("samples.npz", *settings, "--checkpoint", "0", "--out", "unbroken")
+    whole = time.perf_counter() - began
+    process, n_killed = start("samples.npz", *settings, "--checkpoint", "0", "--out", "broken"), 0
+    wait_for(process, "broken/run.json")
+    for _ in range(n_kills):
+        if process.poll() is None:
+            time.sleep(generator.uniform(0, 0.6 * whole))
+            process.send_signal(signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        if process.returncode == -signal.SIGKILL:
+            n_killed += 1
+        else:
+            assert (process.returncode == 0) or "has made all" in err or "come to its end" in err, err
+        process = start("--resume", "broken", "--checkpoint", "0")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0 or "has made all" in err or "come to its end" in err, err
+    assert_same_run("unbroken", "broken")
+    assert not [name for name in os.listdir("broken") if name.startswith(".")]
+    return n_killed
+
+
+def test_a_run_that_is_killed_goes_on():
+    """Five times at random moments; model and history are those of the run that never stopped."""
+    n_killed = kill_at_random(random.Random(0), 5, *RUNS["lbfgs"])
+
+    assert n_killed >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["whole", "tiled"])
+@pytest.mark.parametrize("solver", RUNS)
+def test_a_run_of_any_kind_that_is_killed_goes_on(solver, engine):
+    """Six kills for each solver and engine, sixty in all."""
+    n_killed = kill_at_random(random.Random(f"{solver} {engine}"), 6, *RUNS[solver], "--engine", engine)
+
+    assert n_killed >= 1
+
+
+@pytest.mark.slow
+def test_a_run_on_a_file_that_memory_does_not_hold_goes_on():
+    """Samples that are read block by block in each pass."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(3000, 2000)).astype(np.float32)
+    np.save("X.npy", X)
+    np.save("y.npy", (X[:, 0] > 0).astype(int))
+    settings = ("X.npy", "--memory", "1MB", "--solver", "adam", "--iterations", "12", "--hidden", "3")
+    finish(*settings, "--out", "unbroken")
+
+    process = start(*settings, "--checkpoint", "0", "--out", "broken")
+    for kill in range(4):
+        wait_for(process, "broken/checkpoint.safetensors")
+        time.sleep(0.1 * kill)
+        process.kill()
+        process.communicate(timeout=60)
+        process = start("--resume", "broken", "--checkpoint", "0")
+    process.communicate(timeout=120)
+
+    assert load("broken/model.safetensors").settings["engine"].startswith("streamed")
+    assert_same_run("unbroken", "broken")
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from twolayer import cli, storage
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+moment, count = sys.argv[1], [0]
+real = storage.replace_file
+
+def write(path, content):
+    count[0] += path.name == {file!r}
+    if path.name != {file!r} or count[0] < {count}:
+        return real(path, content)
+    if moment == "half":
+        Path.write_bytes = lambda self, content: (real_write(self, content[: len(content) // 2]), die())
+    if moment == "before the disk":
+        os.fsync = die
+    if moment == "before the name":
+        Path.replace = die
+    real(path, content)
+    die()
+
+real_write = Path.write_bytes
+for module in ("twolayer.checkpoint", "twolayer.files.run_folder"):
+    __import__(module)
+    sys.modules[module].replace_file = write
+cli.run(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "count"),
+    [("checkpoint.safetensors", 1), ("checkpoint.safetensors", 7), ("model.safetensors", 1), ("history.jsonl", 1)],
+)
+@pytest.mark.parametrize("moment", ["half", "before the disk", "before the name", "after"])
+def test_a_run_that_is_killed_in_the_midst_of_writing_goes_on(call, moment, file, count):
+    """Whichever file it writes: the last one is whole, and what was half written is removed."""
+    settings = ("samples.npz", "--iterations", "12", "--tol", "0", "--no-pictures", "--quiet")
+    call("train", *settings, "--out", "unbroken")
+    code = DYING.format(file=file, count=count)
+    arguments = [moment, "train", *settings, "--checkpoint", "0", "--out", "broken"]
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    code, _, err = call("train", "--resume", "broken", "--no-pictures", "--quiet")
+
+    assert code == 0 or (file == "model.safetensors" and moment == "after" and "has made all" in err)
+    assert_same_run("unbroken", "broken")
+    assert not [name for name in os.listdir("broken") if name.startswith(".")]
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(call):
+    """From its recorded settings, a table and all; `train` with the same --out says how."""
+    lines = [f"{k % 7},{'yes' if k % 3 else 'no'}" for k in range(90)]
+    Path("people.csv").write_text("\n".join(["age,income", *lines]))
+    settings = ("--target", "income", "--hold-out", "0.3", "--weights", "balanced", "--seed", "4", "--no-pictures")
+    call("train", "people.csv", *settings, "--out", "unbroken")
+    call("train", "people.csv", *settings, "--out", "broken")
+    for name in ("model.safetensors", "history.jsonl"):
+        Path("broken", name).unlink()
+
+    code, _, err = call("train", "people.csv", *settings, "--out", "broken")
+    assert (code, "--resume broken" in err) == (2, True)
+    code, _, err = call("train", "--resume", "broken", "--no-pictures")
+
+    assert code == 0, err
+    assert_same_run("unbroken", "broken")
+
+
+def test_ctrl_c_leaves_a_model_and_a_checkpoint_to_go_on_from(call):
+    """The table says how; the run goes on, and ends as if it had not been interrupted."""
+    settings = ("samples.npz", "--solver", "adam", "--tol", "0", "--iterations", "3000")
+    process = start(*settings, "--checkpoint", "0.2", "--out", "broken")
+    wait_for(process, "broken/checkpoint.safetensors")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    model = load("broken/model.safetensors")
+    assert model.settings["status"] == "interrupted"
+    n_iter = model.settings["n_iter"] + 20
+
+    code, out, err = call("train", "--resume", "broken", "--iterations", n_iter, "--json", "--no-pictures")
+
+    assert code == 0, err
+    assert "goes on from iteration" in err
+    assert (json.loads(out)["iterations"], json.loads(out)["run"]) == (n_iter, "broken")
+    call("train", *settings[:-1], n_iter, "--out", "unbroken", "--quiet", "--no-pictures")
+    assert_same_run("unbroken", "broken")
+
+
+def test_more_iterations_go_on_with_a_finished_run(call):
+    """As many as are asked for in all; the same again is refused."""
+    call("train", "samples.npz", "--iterations", "10", "--tol", "0", "--out", "run", "--no-pictures")
+    call("train", "samples.npz", "--iterations", "25", "--tol", "0", "--out", "unbroken", "--no-pictures")
+
+    for _ in range(2):
+        code, _, err = call("train", "--resume", "run", "--iterations", 25, "--no-pictures")
+
+    assert (code, "has made all of its 25 iterations" in err) == (2, True)
+    assert_same_run("unbroken", "run")
+    assert sorted(os.listdir("run")) == sorted(os.listdir("unbroken"))
+
+
+def test_what_cannot_be_gone_on_with_is_told(call):
+    """One sentence each, and the run stays as it was."""
+    call("train", "samples.npz", "--iterations", "400", "--tol", "0.01", "--out", "run", "--quiet")
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    Path("empty").mkdir()
+
+    for arguments, sentence in (
+        (("--resume", "run"), "come to its end (converged)"),
+        (("--resume", "nothing"), "no run.json"),
+        (("--resume", "empty"), "no run.json"),
+        (("--resume", "samples.npz"), "no run.json"),
+        (("--resume", "run", "--hidden", 3), "has its own hidden: leave it out"),
+        (("--resume", "run", "--learning-rate", 3), "has its own learning rate"),
+        (("--resume", "run", "--out", "other"), "has its own out"),
+        (("samples.npz", "--resume", "run"), "has its own data"),
+        (("--resume", "run", "--checkpoint", "-1"), "at least 0"),
+    ):
+        code, out, err = call("train", *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert sentence in err
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+    assert not Path("other").exists()
+
+
+def test_data_that_has_changed_is_told(call):
+    """The checkpoint belongs to the samples it was made with."""
+    call("train", "samples.npz", "--iterations", "10", "--tol", "0", "--checkpoint", "0", "--out", "run", "--quiet")
+    arrays = dict(np.load("samples.npz"))
+    arrays["X"][5, 5] += 1
+    np.savez("samples.npz", **arrays)
+
+    code, _, err = call("train", "--resume", "run", "--iterations", 20)
+    assert (code, "other samples" in err) == (2, True)
+
+    Path("samples.npz").unlink()
+    code, _, err = call("train", "--resume", "run", "--iterations", 20)
+    assert (code, "samples.npz" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"format_version": 1, "arguments": "samples.npz"}',
+        '{"format_version": 1, "arguments": [1]}',
+        '{"format_version": 1, "arguments": ["--hidden=x", "--", "samples.npz"]}',
+        '{"format_version": 1, "arguments": ["--help"]}',
+        '{"format_version": 1, "arguments": ["--resume=run"]}',
+        '{"format_version": 1, "arguments": ["--out=other", "samples.npz"]}',
+        '{"format_version": 0, "arguments": ["samples.npz"]}',
+        '{"format_version": true, "arguments": ["samples.npz"], "code": "1"}',
+        "\ud800",
+        " " * 2_000_000,
+    ],
+)
+def test_a_damaged_record_of_settings_is_told(call, text):
+    """Nothing is trained, and nothing is printed but the sentence."""
+    Path("run").mkdir()
+    Path("run/run.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    code, out, err = call("train", "--resume", "run")
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "run.json is damaged" in err
+    assert os.listdir("run") == ["run.json"]
+
+
+def test_a_newer_record_of_settings_is_told(call):
+    """It asks for a newer twolayer."""
+    Path("run").mkdir()
+    Path("run/run.json").write_text('{"format_version": 2, "parameters": []}')
+
+    assert "update twolayer" in call("train", "--resume", "run")[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no locks on folders")
+def test_two_processes_never_train_in_one_folder(call):
+    """The second one is told, whether it starts or goes on."""
+    process = start("samples.npz", "--tol", "0", "--iterations", "1000000", "--solver", "adam", "--out", "run")
+    wait_for(process, "run/run.json")
+    try:
+        for arguments in (("--resume", "run"), ("samples.npz", "--out", "run")):
+            code, _, err = call("train", *arguments)
+            assert (code, "run" in err) == (2, True)
+        assert "Another process is at work" in call("train", "--resume", "run")[2]
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    assert "Another process" not in call("train", "--resume", "run", "--iterations", "1")[2]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(call, monkeypatch):
+    """The sentence says how to go on, and it does."""
+    settings = ("samples.npz", "--iterations", "40", "--tol", "0", "--no-pictures")
+    call("train", *settings, "--out", "unbroken")
+    real, calls = os.fsync, []
+
+    def fill(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 9:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fill)
+        code, _, err = call("train", *settings, "--checkpoint", "0", "--out", "run", "--quiet")
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert "No space left on device" in err
+    assert "--resume run goes on" in err
+    assert sorted(os.listdir("run")) == ["checkpoint.safetensors", "run.json"]
+    assert call("train", "--resume", "run", "--no-pictures")[0] == 0
+    assert_same_run("unbroken", "run")
+
+
+def test_every_option_of_a_run_is_recorded():
+    """What a run is begun with comes back as it was: each option, its default or another value."""
+    from twolayer.cli.train import _OF_EACH_START, _arguments, train
+
+    given = {
+        "target": "a=b --x", "ignore": ("a", '"b,c",d'), "positive": "-1", "test": "t.csv", "hold_out": 0.25,
+        "weights": "balanced", "keep_spellings": True, "labels": Path("l.npy"), "size": (28, 30), "colour": "rgb",
+        "encoding": "utf-16", "memory": "1GB", "hidden": 7, "activation": "relu", "loss": "log", "solver": "adam",
+        "learning_rate": 1e-17, "batch_size": 9, "iterations": 11, "tol": 0.0, "l2": 0.1, "seed": 0, "dtype": "float64",
+        "engine": "whole", "threads": 3, "data": "-odd name.csv",
+    }  # fmt: skip
+    with train.make_context("train", []) as context:
+        defaults = {name: value for name, value in context.params.items() if name not in _OF_EACH_START}
+    assert set(given) == set(defaults)
+
+    for options in (given, {**defaults, "threads": 2}):
+        with train.make_context("train", _arguments(options)) as context:
+            assert {name: context.params[name] for name in options} == options
