@@ -111,8 +111,8 @@ def test_a_run_that_is_killed_goes_on():
 @pytest.mark.parametrize("engine", ["whole", "tiled"])
 @pytest.mark.parametrize("solver", RUNS)
 def test_a_run_of_any_kind_that_is_killed_goes_on(solver, engine):
-    """Six kills for each solver and engine, sixty in all."""
-    n_killed = kill_at_random(random.Random(f"{solver} {engine}"), 6, *RUNS[solver], "--engine", engine)
+    """Seven kills for each solver and engine, seventy in all."""
+    n_killed = kill_at_random(random.Random(f"{solver} {engine}"), 7, *RUNS[solver], "--engine", engine)
 
     assert n_killed >= 1
 
