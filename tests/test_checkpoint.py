@@ -323,6 +323,13 @@ def test_a_wrong_pace_is_refused(samples, path, seconds):
         fit(samples, checkpoint=path, checkpoint_seconds=seconds)
 
 
+def test_a_place_that_cannot_be_is_told(samples, tmp_path):
+    """Before any work."""
+    for place in (tmp_path, tmp_path / "nothing" / "checkpoint"):
+        with pytest.raises(StorageError, match="name a file in a folder that is there"):
+            fit(samples, checkpoint=place)
+
+
 def record_of(content):
     """Return the JSON record of a checkpoint."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

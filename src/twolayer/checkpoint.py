@@ -19,7 +19,7 @@ import numpy as np
 from twolayer.data.rows import Rows
 from twolayer.engines.objective import Measure
 from twolayer.equations import Arrays
-from twolayer.errors import DataError, FileFormatError, SettingError
+from twolayer.errors import DataError, FileFormatError, SettingError, StorageError
 from twolayer.history import Epoch
 from twolayer.solvers import Solver
 from twolayer.storage import open_file, replace_file
@@ -80,10 +80,17 @@ class Checkpoints:
     purpose : Purpose
     seconds : float, optional
         Time from one to the next, s; 0 for one at each iteration. When not given, it follows from what they cost.
+
+    Raises
+    ------
+    StorageError
+        If there is no folder for the file.
     """
 
     def __init__(self, path: str | os.PathLike[str], purpose: Purpose, seconds: float | None = None) -> None:
         self.path, self._purpose, self._seconds = Path(path), purpose, seconds
+        if self.path.is_dir() or not self.path.parent.is_dir():
+            raise StorageError(f"A checkpoint cannot be written to {path}: name a file in a folder that is there.")
         self._digest: str | None = None
         self._began = self._written = time.perf_counter()
         self._spent = self._expected = 0.0
