@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twolayer.errors import TwoLayerError as TwoLayerError
     from twolayer.files.model_file import load as load
     from twolayer.files.model_file import save as save
+    from twolayer.files.parameters import import_parameters as import_parameters
     from twolayer.fitting import fit_model as fit_model
     from twolayer.fitting import fit_models as fit_models
     from twolayer.model import Model as Model
@@ -24,6 +25,7 @@ _HOME_OF = {
     "TwoLayerError": "twolayer.errors",
     "fit_model": "twolayer.fitting",
     "fit_models": "twolayer.fitting",
+    "import_parameters": "twolayer.files.parameters",
     "load": "twolayer.files.model_file",
     "load_mnist": "twolayer.data.mnist",
     "save": "twolayer.files.model_file",
@@ -39,6 +41,7 @@ __all__ = [
     "equations",
     "fit_model",
     "fit_models",
+    "import_parameters",
     "load",
     "load_mnist",
     "save",
