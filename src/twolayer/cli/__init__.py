@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from twolayer.cli.evaluate import evaluate
+from twolayer.cli.export import export
 from twolayer.cli.plot import plot
 from twolayer.cli.predict import predict
 from twolayer.cli.proof import proof
@@ -45,7 +46,7 @@ def twolayer() -> None:
     """Train, check and use a two-layer neural network."""
 
 
-for _command in (train, predict, evaluate, plot, proof):
+for _command in (train, predict, evaluate, export, plot, proof):
     twolayer.add_command(_command)
 
 

@@ -1,0 +1,165 @@
+"""`twolayer export`, used as from a shell: a run becomes files that say what `twolayer predict` says."""
+
+import csv
+import importlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from twolayer import cli, save
+from twolayer.files.source import TARGETS, export_model
+
+OWN = {"c": "small_run.h", "js": "small_run.mjs", "python": "small_run.py", "json": "small_run.json"}
+each_target = pytest.mark.parametrize("target", list(OWN))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch, small_model):
+    """Run each command in a folder of its own with a small model in it."""
+    (tmp_path / "work" / "runs" / "small-run").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    save(small_model, "runs/small-run/model.safetensors")
+
+
+@pytest.fixture
+def call(capfdbinary):
+    """Return a function that runs a command and gives exit code, stdout and stderr."""
+
+    def call(*arguments, binary=False):
+        capfdbinary.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return code, out if binary else out.decode(), err.decode()
+
+    return call
+
+
+@each_target
+def test_a_run_is_written_under_its_name(call, small_model, target):
+    """In the current folder, by letters that are safe in code; the file and its size are told."""
+    code, out, err = call("export", "runs/small-run", "--to", target)
+    content = Path(OWN[target]).read_bytes()
+
+    assert (code, err) == (0, "")
+    assert content == export_model(small_model, target, "small_run")
+    assert f"{OWN[target]} ({len(content):,} bytes)" in out
+    assert "10 samples" in out
+    assert sorted(os.listdir()) == sorted(["runs", OWN[target]])
+
+
+def test_a_model_file_and_the_folder_one_is_in_have_names_too(call, monkeypatch):
+    """That of the file without its ending; that of the folder where MODEL is a dot."""
+    assert call("export", "runs/small-run/model.safetensors", "--to", "json")[0] == 0
+    monkeypatch.chdir("runs/small-run")
+    assert call("export", ".", "--to", "json")[0] == 0
+
+    assert Path("../../model.json").is_file()
+    assert Path("small_run.json").is_file()
+
+
+def test_it_prints_one_json_object(call):
+    """With keys in words."""
+    code, out, err = call("export", "runs/small-run", "--to", "c", "--out", "net.h", "--json")
+    record = json.loads(out)
+
+    assert (code, err) == (0, "")
+    assert record["worst_deviation"] < 1e-6
+    assert record == {
+        "model": "runs/small-run",
+        "to": "c",
+        "out": "net.h",
+        "bytes": Path("net.h").stat().st_size,
+        "samples": 10,
+        "worst_deviation": record["worst_deviation"],
+    }
+    assert "net_predict" in Path("net.h").read_text()
+
+
+@each_target
+def test_a_dash_writes_the_file_to_stdout(call, small_model, target):
+    """That and nothing else, although there is a file of that name."""
+    Path(OWN[target]).write_text("mine")
+    code, out, err = call("export", "runs/small-run", "--to", target, "--out", "-", binary=True)
+
+    assert (code, err) == (0, "")
+    assert out == export_model(small_model, target, "small_run")
+    assert Path(OWN[target]).read_text() == "mine"
+
+
+def test_only_a_file_that_is_named_is_replaced(call):
+    """Without --out, one that is there already stays as it is."""
+    Path("small_run.py").write_text("mine")
+
+    code, out, err = call("export", "runs/small-run", "--to", "python")
+    assert (code, out, Path("small_run.py").read_text()) == (2, "", "mine")
+    assert err == "twolayer: small_run.py is there already: name a file with --out, which replaces it.\n"
+
+    assert call("export", "runs/small-run", "--to", "python", "--out", "small_run.py")[0] == 0
+    assert "def predict(row):" in Path("small_run.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("runs/small-run", "--to", "cobol"), "'cobol' is not one of 'onnx', 'c', 'js', 'python', 'json',"),
+        (("runs/small-run",), "Missing option '--to'"),
+        (("--to", "c"), "Missing argument 'MODEL'"),
+        (("nowhere", "--to", "c"), "There is no file nowhere"),
+        (("runs", "--to", "c"), "The folder runs has no model.safetensors"),
+        (("text.safetensors", "--to", "c"), "text.safetensors is not a twolayer model that can be read"),
+        (("runs/small-run", "--to", "c", "--out", "runs"), "runs is a folder: name a file in it."),
+        (("runs/small-run", "--to", "c", "--out", "nowhere/net.h"), "Cannot write nowhere/net.h"),
+        (("runs/small-run", "--to", "c", "--out", "/proc/net.h"), "Cannot write /proc/net.h"),
+        (("runs/small-run", "--to", "c", "--out", "text.safetensors/net.h"), "Cannot write text.safetensors/net.h"),
+        (("runs/small-run", "--to", "c", "--out", "-", "--json"), "both print to stdout: leave one of them out."),
+    ],
+)
+def test_a_wrong_input_gets_one_sentence(call, arguments, sentence):
+    """And no file is left."""
+    Path("text.safetensors").write_text("no model")
+    code, out, err = call("export", *arguments)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("twolayer: ")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    assert sorted(os.listdir()) == ["runs", "text.safetensors"]
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_each_target_has_its_function(target):
+    """The table names modules and functions that are there."""
+    module, function = TARGETS[target].function.split(":")
+
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_a_table_goes_all_the_way(call):
+    """Trained on a CSV, exported, and run on its rows as text, the classes are those of `twolayer predict`."""
+    draw = random.Random(0)
+    with Path("trees.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["girth (cm)", "leaf*/", "cut", "kind"])
+        for _ in range(300):
+            kind = draw.choice(["oak", "fir", "?ash"])
+            girth = draw.choice([round(draw.gauss(len(kind) * 20 + ord(kind[0]), 9), 1)] * 9 + ["NA"])
+            leaf = draw.choice([{"oak": "lobed", "fir": "needle"}.get(kind, " pinnate "), "", "torn"])
+            lines.writerow([girth, leaf, draw.choice(["true", "false"]), kind])
+    assert call("train", "trees.csv", "--target", "kind", "--hidden", 3, "--quiet", "--no-pictures")[0] == 0
+    predicted = json.loads(call("predict", "runs/trees", "trees.csv", "--json")[1])["predictions"]
+
+    assert call("export", "runs/trees", "--to", "python")[0] == 0
+
+    code = (
+        "import csv, json, trees\n"
+        "rows = csv.DictReader(open('trees.csv', newline=''))\n"
+        "print(json.dumps([trees.predict(row) for row in rows]))"
+    )
+    command = [sys.executable, "-S", "-B", "-c", code]
+    assert json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == predicted
+    assert len(set(predicted)) == 3

@@ -1,0 +1,271 @@
+"""An ONNX file says what its model says, of plain rows and of tables, whatever their columns are called."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import twolayer
+from tests.strategies import SEEDS
+from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.data.tables import as_table
+from twolayer.errors import DataError, SettingError
+from twolayer.files import onnx as module
+from twolayer.files.onnx import to_bytes
+from twolayer.files.scorer import SPACES
+from twolayer.model import Model
+
+onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
+
+
+def run(content, feeds):
+    """Return what onnxruntime says."""
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, feeds)
+
+
+def make_model(random, n_x, classes, *, n_h=4, dtype="float64", **kwargs):
+    """Return a random network."""
+    n_y = 1 if len(classes) == 2 else len(classes)
+    shapes = {"W1": (n_h, n_x), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
+    parameters = {name: random.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    return Model(parameters, tuple(classes), (n_x,), **kwargs)
+
+
+def check_same(model, samples, feeds, content=None):
+    """Check labels, where no other class is as near, and shares within 1e-6."""
+    label, shares = run(content or to_bytes(model), feeds)
+    expected = model.predict_proba(samples)
+    assert (shares.dtype, shares.shape, label.shape) == (expected.dtype, expected.shape, expected.shape[:1])
+    assert label.dtype == (object if isinstance(model.classes[0], str) else np.int64)
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-6)
+    first, second = np.sort(expected)[:, :-3:-1].T
+    clear = first - second > 1e-6
+    np.testing.assert_array_equal(label[clear].astype("U"), model.predict(samples)[clear].astype("U"))
+
+
+DIGITS = {
+    "two digits": ((0, 1), {"dtype": "float32"}),
+    "two digits in float64": ((4, 9), {"dtype": "float64", "activation": "tanh"}),
+    "ten digits": (tuple(range(10)), {"loss": "log", "n_hidden": 40, "activation": "relu"}),
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_a_thousand_digits_have_the_shares_of_the_model(name):
+    """Raw pixels go in: the graph divides them."""
+    digits, kwargs = DIGITS[name]
+    X, y, X_test, _ = twolayer.load_mnist(digits)
+    model, _ = twolayer.fit_model(X, y, scale=255.0, max_iter=15, **kwargs)
+    samples = X_test[:1000]
+
+    check_same(model, samples, {"X": samples.astype(model.parameters["W1"].dtype)})
+
+
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
+LABELS = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=5, unique=True) | st.lists(
+    st.text(CHARACTERS), min_size=2, max_size=5, unique=True
+)
+
+
+@given(
+    classes=LABELS,
+    n_x=st.integers(1, 6),
+    n_h=st.integers(1, 5),
+    activation=st.sampled_from(["sigmoid", "tanh", "relu"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    scale=st.sampled_from([1.0, 255.0, 0.1]),
+    m=st.integers(1, 30),
+    seed=SEEDS,
+)
+def test_any_network_has_the_shares_of_the_model(classes, n_x, n_h, activation, dtype, scale, m, seed):
+    """Whatever its classes, sizes, activation, type and scale."""
+    random = np.random.default_rng(seed)
+    model = make_model(random, n_x, classes, n_h=n_h, dtype=dtype, activation=activation, scale=scale)
+    X = (scale * random.standard_normal((m, n_x))).astype(dtype)
+
+    check_same(model, X, {"X": X})
+
+
+def test_small_shares_stay_exact():
+    """Logits of -20 to -90, of which a common sigmoid would make the same tiny number."""
+    logits = np.array([[-20.0], [-30.0], [-90.0]])
+    parameters = {"W1": np.zeros((1, 1)), "b1": np.zeros((1, 1)), "W2": np.zeros((3, 1)), "b2": logits}
+    for dtype in ("float32", "float64"):
+        model = Model({name: value.astype(dtype) for name, value in parameters.items()}, (0, 1, 2), (1,))
+        label, shares = run(to_bytes(model), {"X": np.zeros((1, 1), dtype)})
+
+        assert label.tolist() == [0]
+        np.testing.assert_allclose(shares, model.predict_proba(np.zeros((1, 1))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_first_of_equals_is_the_answer(n_classes):
+    """A network of zeros answers the first class, as the model does."""
+    classes = tuple(range(7, 7 + n_classes))
+    model = make_model(np.random.default_rng(0), 2, classes)
+    zeros = replace(model, parameters={name: 0 * value for name, value in model.parameters.items()})
+
+    label, _ = run(to_bytes(zeros), {"X": np.ones((3, 2))})
+
+    assert label.tolist() == [7, 7, 7] == zeros.predict(np.ones((3, 2))).tolist()
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_any_number_of_rows_goes_in(table):
+    """None, one, many."""
+    random = np.random.default_rng(0)
+    encoding = TableEncoding("y", (CategoryColumn("a", ("p", "q"), rare=True), NumberColumn("b", 0.0, 1.0)))
+    model = make_model(random, 4, "xyz", table=encoding if table else None)
+    content = to_bytes(model)
+
+    for n in (0, 1, 1000):
+        texts = random.choice(["p", " q", "r", "?"], (n, 1)).astype(object)
+        feeds = {"a": texts, "b": random.random((n, 1))} if table else {"X": random.random((n, 4))}
+        label, shares = run(content, feeds)
+        assert (label.shape, shares.shape) == ((n,), (n, 3))
+
+
+# What a table may hold beside its levels: missing ones, others, and white space at the ends.
+WORDS = st.text(CHARACTERS, max_size=8).map(lambda text: text.strip(SPACES)) | st.sampled_from(
+    ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?", "na", "a.b", "a|b", "^a$", "\\d", "(a", "a  b", "a\nb"]
+)
+ENDS = st.sampled_from(["", "", " ", "\t", "\r\n", "\u00a0", " \u3000\u2003"])
+
+
+@st.composite
+def columns(draw, name):
+    """Draw a column and ten of its values."""
+    flagged = draw(st.booleans())
+    if draw(st.booleans()):
+        mean = draw(st.sampled_from([0.0, 0.1, -3.5, 1e9, 1e15]))
+        column = NumberColumn(name, mean, draw(st.sampled_from([1.0, 0.3, 50.0])), flagged)
+        near = draw(st.lists(st.floats(-3, 3) | st.just(float("nan")), min_size=10, max_size=10))
+        return column, [mean + column.deviation * z for z in near]
+    rare = draw(st.booleans())
+    levels = draw(st.lists(WORDS | st.just(" a"), min_size=0 if rare or flagged else 1, max_size=5, unique=True))
+    words = WORDS | st.sampled_from(levels) if levels else WORDS
+    values = draw(st.lists(st.tuples(ENDS, words, ENDS).map("".join), min_size=10, max_size=10))
+    return CategoryColumn(name, tuple(levels), rare, flagged), values
+
+
+@st.composite
+def tables(draw):
+    """Draw an encoding with the values of ten rows."""
+    names = st.text(CHARACTERS, min_size=1, max_size=6)
+    own = st.sampled_from(["label", "probabilities", "W1", "Gemm4", "X", "classes", "label_", "n"])
+    drawn = draw(st.lists(names | own, min_size=1, max_size=4, unique_by=str.casefold))
+    parts = [draw(columns(name)) for name in drawn]
+    return TableEncoding("\0target", tuple(part[0] for part in parts)), {part[0].name: part[1] for part in parts}
+
+
+@given(tables(), st.sampled_from(["float32", "float64"]), st.sampled_from(["ab", "abc"]), SEEDS)
+@settings(max_examples=60)
+def test_any_table_has_the_shares_of_the_model(table, dtype, classes, seed):
+    """Odd names, odd levels, white space, large means, missing values."""
+    encoding, values = table
+    model = make_model(np.random.default_rng(seed), encoding.n_values, classes, dtype=dtype, table=encoding)
+    feeds = {
+        column.name: np.array(values[column.name], float if isinstance(column, NumberColumn) else object)[:, None]
+        for column in encoding.columns
+    }
+
+    check_same(model, as_table(values), feeds)
+
+
+def test_a_file_of_numbers_alone_is_for_older_readers():
+    """Operators 17 in format 8; 20 in 9 only where texts are compared; the checker agrees with both."""
+    random = np.random.default_rng(0)
+    number, category = NumberColumn("a", 0.0, 1.0, True), CategoryColumn("b", ("p",), True, True)
+    models = {
+        (17, 8): [
+            make_model(random, 3, "ab", scale=255.0),
+            make_model(random, 3, "abc"),
+            make_model(random, 2, "ab", table=TableEncoding("y", (number,))),
+        ],
+        (20, 9): [make_model(random, 5, "ab", dtype="float32", table=TableEncoding("y", (number, category)))],
+    }
+    for (opset, ir_version), of_these in models.items():
+        for model in of_these:
+            proto = onnx.load_from_string(to_bytes(model))
+            onnx.checker.check_model(proto, full_check=True)
+            assert [(each.domain, each.version) for each in proto.opset_import] == [("", opset)]
+            assert proto.ir_version == ir_version
+
+
+def test_the_file_says_what_it_is(small_model):
+    """Who wrote it, its classes, what it computes; and equal models give equal bytes."""
+    content = to_bytes(small_model)
+    proto = onnx.load_from_string(content)
+    told = {entry.key: entry.value for entry in proto.metadata_props}
+
+    assert (proto.producer_name, proto.producer_version) == ("twolayer", twolayer.__version__)
+    assert json.loads(told["classes"]) == [0, 1]
+    assert "6 numbers (2 x 3), each divided by 255" in told["computes"]
+    assert [value.name for value in proto.graph.input] == ["X"]
+    assert [value.name for value in proto.graph.output] == ["label", "probabilities"]
+    assert to_bytes(replace(small_model, settings={})) == content
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named_by_its_extra(monkeypatch, small_model, package):
+    """One sentence."""
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(SettingError, match=r"pip install 'twolayer\[onnx\]'"):
+        to_bytes(small_model)
+
+
+UNWRITABLE = {
+    "a class of 65 bits": (lambda random: make_model(random, 1, (0, 2**63)), "64 bits"),
+    "a column without a name": (
+        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (NumberColumn("", 0.0, 1.0),))),
+        "the name ''",
+    ),
+    "a column with a NUL": (
+        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (NumberColumn("a\0b", 0.0, 1.0),))),
+        r"rename that column",
+    ),
+    "a level that no regular expression holds": (
+        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (CategoryColumn("a", ("x" * 10**6,)),))),
+        "cannot run this model",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_what_onnx_cannot_hold_is_told(name):
+    """One sentence each."""
+    make, sentence = UNWRITABLE[name]
+
+    with pytest.raises(DataError, match=sentence):
+        to_bytes(make(np.random.default_rng(0)))
+
+
+def test_parameters_beyond_two_gigabytes_are_told(monkeypatch, small_model):
+    """Before anything is written."""
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
+
+    with pytest.raises(DataError, match="less than 2 GiB"):
+        to_bytes(small_model)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": (1, 0)},
+        {"activation": "tanh"},
+        {"scale": 254.0},
+    ],
+)
+def test_a_file_that_says_otherwise_is_not_given(monkeypatch, small_model, changes):
+    """The file of another network is noticed when it is run."""
+    original = module._to_proto
+    monkeypatch.setattr(module, "_to_proto", lambda onnx, model: original(onnx, replace(model, **changes)))
+
+    with pytest.raises(DataError, match="away from the shares"):
+        to_bytes(small_model)

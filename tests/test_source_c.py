@@ -1,0 +1,180 @@
+"""The C header: strict C99 and C++, one prefix, and a self test that can fail."""
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.sources import (
+    HOSTILE,
+    SANITIZERS,
+    STRICT_C,
+    check,
+    find,
+    make_model,
+    make_rows,
+    make_table_model,
+    run_c,
+)
+from twolayer.data.table_encoding import CategoryColumn, NumberColumn
+from twolayer.files.source_c import to_c
+
+TABLE = make_table_model(
+    1, [NumberColumn("a", 1.0, 2.0, flagged=True), CategoryColumn("b", ("x", "y"), rare=True)], 3, ("p", "q", "r")
+)
+PLAIN = make_model(1, 4, 3, (0, 1), scale=2.0)
+
+
+def build(folder, sources, flags=STRICT_C, program="gcc"):
+    """Compile files and return what the program prints and its exit code; no warning is let pass."""
+    for name, text in sources.items():
+        (folder / name).write_text(text)
+    files = [folder / name for name in sources if not name.endswith(".h")]
+    command = [find(program), *flags, *files, "-o", folder / "out", "-lm"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.stderr == ""
+    run = subprocess.run([folder / "out"], capture_output=True, text=True, check=False)
+    return run.stdout, run.returncode
+
+
+@pytest.mark.parametrize("model", [PLAIN, TABLE], ids=["plain", "table"])
+@pytest.mark.parametrize(
+    ("program", "flags"),
+    [
+        ("gcc", (*STRICT_C, "-Wshadow", "-Wstrict-prototypes", "-Wc++-compat", "-O2")),
+        ("gcc", ("-std=c17", *STRICT_C[1:], *SANITIZERS)),
+        ("g++", ("-std=c++11", *STRICT_C[1:])),
+        ("g++", ("-std=c++20", *STRICT_C[1:], "-Wshadow")),
+    ],
+)
+def test_it_tests_itself(tmp_path, model, program, flags):
+    """As a program of its own, in each version of C and C++, without a warning."""
+    language = "c++" if program == "g++" else "c"
+    (tmp_path / "my-net.h").write_text(to_c(model, "my-net"))
+    command = [find(program), *flags, "-x", language, "-DMY_NET_MAIN", "my-net.h", "-lm", "-o", "out"]
+
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = subprocess.run([tmp_path / "out"], capture_output=True, text=True, check=False)
+
+    assert built.stderr == ""
+    assert (run.returncode, run.stderr) == (0, "")
+    assert float(run.stdout.removeprefix("worst deviation of 10 samples: ")) <= 1e-12
+
+
+@pytest.mark.parametrize("part", ["_W1[", "_b1[", "_W2[", "_b2[", "_threshold"])
+def test_a_changed_number_fails_the_self_test(tmp_path, part):
+    """The program exits with 1; the threshold alone is not part of any share."""
+    source = to_c(PLAIN, "net")
+    place = source.index(" = ", source.index(f"net{part}"))
+    digit = re.compile(r"[1-9]").search(source, place).start()
+    changed = source[:digit] + str(int(source[digit]) % 9 + 1) + source[digit + 1 :]
+
+    _, code = build(tmp_path, {"net.h": changed, "main.c": '#define NET_MAIN\n#include "net.h"\n'})
+
+    assert code == (0 if part == "_threshold" else 1)
+
+
+def test_shares_that_are_no_numbers_fail_the_self_test(tmp_path):
+    """One NaN among those that are expected is enough."""
+    source = to_c(PLAIN, "net")
+    place = source.index("{0.", source.index("net_test_shares["))
+    changed = f"{source[: place + 1]}NAN, {source[source.index(', ', place) + 2 :]}"
+
+    out, code = build(tmp_path, {"net.h": changed, "main.c": '#define NET_MAIN\n#include "net.h"\n'})
+
+    assert (out, code) == ("worst deviation of 10 samples: nan\n", 1)
+
+
+def test_several_models_live_in_several_files(tmp_path):
+    """Each included in both, more than once, with nothing of it used in one of them."""
+    headers = '#include "one.h"\n#include "two.h"\n#include "one.h"\n'
+    main = (
+        f"{headers}int other(void);\n"
+        "int main(void) { double row[4] = {1, 2, 3, 4}; two_row r = {1.0, 0};\n"
+        "  return one_class(row) + two_predict(&r) + other() > 9; }\n"
+    )
+    sources = {"one.h": to_c(PLAIN, "one"), "two.h": to_c(TABLE, "two"), "main.c": main}
+    sources["other.c"] = f"{headers}int other(void) {{ return 0; }}\n"
+
+    assert build(tmp_path, sources) == ("", 0)
+
+
+def test_all_names_have_the_prefix():
+    """Whatever is defined outside a function, a struct's fields aside."""
+    for model in (PLAIN, TABLE):
+        source = to_c(model, "3 Nets!")
+        functions = re.findall(r"^static inline .*?(\w+)\(", source, re.MULTILINE)
+        constants = re.findall(r"^static const .*?(\w+)(?:\[| =)", source, re.MULTILINE)
+        types = re.findall(r"^\} (\w+);", source, re.MULTILINE)
+        macros = re.findall(r"^#(?:define|ifndef|ifdef) (\w+)", source, re.MULTILINE)
+        assert len(functions) > 8
+        assert all(name.startswith("model_3_nets_") for name in (*functions, *constants, *types))
+        assert all(name.startswith("MODEL_3_NETS_") for name in macros)
+        assert not re.findall(r"^static (?!inline|const)", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind", "literals"),
+    [
+        ((-(2**31) + 1, 2**31 - 1), "const int ", "{-2147483647, 2147483647}"),
+        ((-(2**31), 0), "const long long ", "{-2147483648LL, 0LL}"),
+        ((0, 2**63 - 1), "const long long ", "{0LL, 9223372036854775807LL}"),
+        ((-(2**63), 0), "const char *const ", '{"-9223372036854775808", "0"}'),
+        (("a", "b\n"), "const char *const ", '{"a", "b\\012"}'),
+    ],
+)
+def test_labels_have_the_type_that_holds_them(tmp_path, classes, kind, literals):
+    """Numbers where they fit, else texts; the header compiles with each."""
+    source = to_c(make_model(1, 2, 2, classes), "net")
+
+    assert f"static {kind}net_classes[net_n_classes] = {literals};" in source
+    main = '#define NET_MAIN\n#include "net.h"\n'
+    assert build(tmp_path, {"net.h": source, "main.c": main})[1] == 0
+
+
+def test_parameters_are_exact(tmp_path):
+    """Each constant is the very number of the model, in its own type."""
+    for dtype, real in (("float32", "float"), ("float64", "double")):
+        model = make_model(1, 7, 3, (0, 1, 2), dtype=dtype)
+        names = ("W1", "b1", "W2", "b2")
+        loops = "".join(
+            f"for (size_t i = 0; i < sizeof net_{name} / sizeof({real}); i++)\n"
+            f'  printf("%.17g\\n", (double)((const {real} *)net_{name})[i]);\n'
+            for name in names
+        )
+        main = f'#include "net.h"\n#include <stdio.h>\nint main(void) {{\n{loops}return 0; }}\n'
+
+        out, _ = build(tmp_path, {"net.h": to_c(model, "net"), "main.c": main})
+
+        expected = np.concatenate([model.parameters[name].ravel() for name in names])
+        np.testing.assert_array_equal(np.array(out.split(), float), expected)
+
+
+def test_long_texts_compile(tmp_path):
+    """Beyond the length that the standard promises, without a warning from here on or for what follows."""
+    source = to_c(make_model(1, 2, 2, ("x" * 5000, "y")), "net")
+
+    assert build(tmp_path, {"net.h": source, "main.c": '#define NET_MAIN\n#include "net.h"\n'})[1] == 0
+    assert source.count("#pragma GCC diagnostic") == 3
+    assert "#pragma" not in to_c(make_model(1, 2, 2, ("x", "y")), "net")
+
+
+def test_hostile_models_compile_as_cpp(tmp_path):
+    """Without a warning, and with the model's answers."""
+    columns = [NumberColumn(f"n{text}", 1.0, 2.0) for text in HOSTILE]
+    columns += [CategoryColumn(text, tuple(HOSTILE[:3]), flagged=True) for text in HOSTILE]
+    model = make_table_model(2, columns, 2, HOSTILE, weight=0.1)
+    rows = make_rows(model, 10)
+
+    check(model, rows, run_c(model, rows, tmp_path, compiler="g++", flags=("-std=c++17", *STRICT_C[1:])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_wide_network_compiles(tmp_path, dtype):
+    """Of 784 inputs and 300 hidden units, as strictly as a small one."""
+    model = make_model(1, 784, 300, tuple(range(10)), dtype=dtype, weight=0.1, scale=255.0)
+    rows = make_rows(model, 20)
+
+    check(model, rows, run_c(model, rows, tmp_path, flags=(*STRICT_C, "-O2")))
