@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from twolayer.errors import FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
 from twolayer.files.model_file import from_bytes, load, save, to_bytes
 from twolayer.model import Model
 
@@ -73,7 +73,10 @@ def test_a_model_comes_back_bit_by_bit(tmp_path, small_model):
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
-@given(classes=st.lists(st.text(), min_size=2, max_size=5, unique=True) | st.just([-(2**40), 3]), n_h=st.integers(1, 3))
+LABELS = st.text().map(lambda text: text.rstrip("\0"))
+
+
+@given(classes=st.lists(LABELS, min_size=2, max_size=5, unique=True) | st.just([-(2**40), 3]), n_h=st.integers(1, 3))
 def test_any_classes_and_sizes_come_back(classes, n_h):
     """Text of any kind, numbers of any size."""
     n_y = 1 if len(classes) == 2 else len(classes)
@@ -82,6 +85,32 @@ def test_any_classes_and_sizes_come_back(classes, n_h):
     model = Model({name: random.standard_normal(shape) for name, shape in shapes.items()}, tuple(classes), (4,))
 
     assert from_bytes(to_bytes(model)).classes == tuple(classes)
+
+
+def test_arrays_may_lie_in_any_order(content):
+    """Their places tell them apart."""
+    header = header_of(content)
+    backwards = {name: header[name] for name in reversed(header)}
+    values, end, parts = content[8 + int.from_bytes(content[:8], "little") :], 0, []
+    for name in ("b2", "W1", "b1", "W2"):
+        begin, stop = header[name]["data_offsets"]
+        backwards[name] = {**header[name], "data_offsets": [end, end + stop - begin]}
+        parts.append(values[begin:stop])
+        end += stop - begin
+    shuffled = with_header(content, backwards)[: -len(values)] + b"".join(parts)
+
+    assert to_bytes(from_bytes(shuffled)) == content
+
+
+@pytest.mark.parametrize("classes", [(0, 2**63), ("a", "a\0"), ("a" * 2**23, *"bcdefghij")])
+def test_a_model_whose_classes_no_array_holds_is_not_saved(classes):
+    """It could not be read again, or would answer with other classes."""
+    n_y = 1 if len(classes) == 2 else len(classes)
+    shapes = {"W1": (1, 1), "b1": (1, 1), "W2": (n_y, 1), "b2": (n_y, 1)}
+    model = Model({name: np.zeros(shape) for name, shape in shapes.items()}, classes, (1,))
+
+    with pytest.raises(DataError, match="cannot be saved"):
+        to_bytes(model)
 
 
 def test_other_programs_can_read_it(content):
@@ -103,6 +132,19 @@ def test_a_model_of_a_table_comes_back(content):
     assert from_bytes(to_bytes(model)).table == model.table
 
 
+def with_text(content, old, new):
+    """Return the file with something else in the text of its header, once."""
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    assert old in header
+    return with_header(content, header.replace(old, new, 1))
+
+
+def with_entry(content, name, **changes):
+    """Return the file with another entry of one array."""
+    header = header_of(content)
+    return with_header(content, {**header, name: {**header[name], **changes}})
+
+
 BROKEN = {
     "no file at all": (lambda c: b"", "cut short"),
     "another file": (lambda c: b"%PDF-1.7 and so on", "no safetensors file"),
@@ -111,9 +153,37 @@ BROKEN = {
     "cut in the values": (lambda c: c[:-1], "damaged"),
     "values too many": (lambda c: c + b"x", "damaged"),
     "a header of 2^60 bytes": (lambda c: (2**60).to_bytes(8, "little") + c[8:], "cut short"),
+    "a header of one byte": (lambda c: with_header(c, b" "), "cut short"),
+    "a header that is not UTF-8": (lambda c: with_text(c, b"W1", b"W\xff"), "not a JSON object"),
+    "a header padded in front": (lambda c: with_header(c, b"  " + json.dumps(header_of(c)).encode()), "not a JSON"),
+    "a header padded with line ends": (
+        lambda c: with_header(c, json.dumps(header_of(c)).encode() + b"\n"),
+        "not a JSON",
+    ),
+    "a header padded with zeros": (lambda c: with_header(c, json.dumps(header_of(c)).encode() + b"\0"), "not a JSON"),
     "a header that is no JSON": (lambda c: with_header(c, b"{" * 20), "not a JSON object"),
     "a header that is a list": (lambda c: with_header(c, [1]), "not a JSON object"),
     "a header nested deeply": (lambda c: with_header(c, b"[" * 100_000), "not a JSON object"),
+    "a header of too many lists": (lambda c: with_header(c, b"{" + b"[" * 250_000 + b"}"), "more than 250,000"),
+    "a header of too many names": (lambda c: with_header(c, b"{" + b'"a":0,' * 250_001 + b"}"), "more than 250,000"),
+    "a record of too many lists": (lambda c: with_record(c, settings={"a": [[]] * 250_000}), "more than 250,000"),
+    "an array twice": (lambda c: with_text(c, b'"W1":', b'"b1":'), "not a JSON object"),
+    "an array with one more name": (lambda c: with_entry(c, "W1", order="C"), "just dtype, shape and data_offsets"),
+    "an array without a shape": (lambda c: with_text(c, b'"shape"', b'"sizes"'), "just dtype, shape and data_offsets"),
+    "a shape that is a text": (lambda c: with_entry(c, "W1", shape="3,6"), "damaged"),
+    "a shape below 0": (lambda c: with_entry(c, "W1", shape=[-3, -6]), "damaged"),
+    "a shape of 2^63": (lambda c: with_entry(c, "W1", shape=[2**63, 2]), "damaged"),
+    "a shape of many digits": (lambda c: with_entry(c, "W1", shape=[10**4000, 6]), "damaged"),
+    "offsets that are a text": (lambda c: with_entry(c, "W1", data_offsets="0,72"), "damaged"),
+    "one offset": (lambda c: with_entry(c, "W1", data_offsets=[0]), "damaged"),
+    "offsets backwards": (
+        lambda c: with_entry(c, "W1", data_offsets=header_of(c)["W1"]["data_offsets"][::-1]),
+        "damaged",
+    ),
+    "a gap between arrays": (
+        lambda c: with_tensors(c, W1=np.zeros((3, 7), np.float32)).replace(b"[3,7]", b"[3,6]"),
+        "damaged",
+    ),
     "a name twice": (lambda c: with_header(c, b'{"a":1,"a":1}'), "not a JSON object"),
     "another program's file": (lambda c: save_tensors(load_tensors(c)), "another program"),
     "another program's text": (lambda c: save_tensors(load_tensors(c), {"twolayer": "hello"}), "not a JSON object"),
@@ -124,6 +194,7 @@ BROKEN = {
     "a wrong shape": (lambda c: with_tensors(c, b1=np.zeros(3, np.float32)), "shapes"),
     "no hidden unit": (lambda c: with_tensors(c, W1=np.zeros((0, 6), np.float32)), "shapes"),
     "a scalar W1": (lambda c: with_tensors(c, W1=np.zeros((), np.float32)), "shapes"),
+    "an infinite value": (lambda c: with_tensors(c, b2=np.full((1, 1), -np.inf, np.float32)), "not finite"),
     "a NaN": (lambda c: with_tensors(c, b2=np.full((1, 1), np.nan, np.float32)), "not finite"),
     "offsets that overlap": (
         lambda c: with_header(
@@ -137,9 +208,28 @@ BROKEN = {
     "no format": (lambda c: with_record(c, format_version=None), "format_version"),
     "a field missing": (lambda c: with_record(c, classes=None), "just activation, classes"),
     "a field too many": (lambda c: with_record(c, code="import os"), "just activation, classes"),
+    "a field twice": (lambda c: with_text(c, b'{\\"activation', b'{\\"scale\\":1,\\"activation'), "not a JSON object"),
     "an unknown activation": (lambda c: with_record(c, activation="step"), "activation must be one of"),
     "an activation that is no text": (lambda c: with_record(c, activation=["tanh"]), "activation must be one of"),
     "a version that is no text": (lambda c: with_record(c, library_version=1), "library_version"),
+    "a table with one more name": (
+        lambda c: with_record(c, table={"target": "y", "columns": [NUMBER], "rows": 1}),
+        "target and columns",
+    ),
+    "columns that are an object": (lambda c: with_record(c, table={"target": "y", "columns": NUMBER}), "1 to 20,000"),
+    "too many columns": (
+        lambda c: with_columns(c, *({**NUMBER, "name": str(k)} for k in range(20_001))),
+        "1 to 20,000 columns",
+    ),
+    "half a surrogate pair as the target": (lambda c: with_columns(c, target="\ud800"), "must have a target"),
+    "a column whose name is a number": (lambda c: with_columns(c, {**NUMBER, "name": 1}), "a name and flagged"),
+    "a column of no kind": (lambda c: with_columns(c, {**NUMBER, "kind": None}), "a number with mean"),
+    "a category with a mean": (lambda c: with_columns(c, {**CATEGORY, "mean": 1.0}), "a category with levels"),
+    "a mean that is true": (lambda c: with_columns(c, {**NUMBER, "mean": True}), "finite"),
+    "a mean of 1e300": (lambda c: with_columns(c, {**NUMBER, "mean": 1e300}), "finite"),
+    "a deviation below 0": (lambda c: with_columns(c, {**NUMBER, "deviation": -1.0}), "greater than 0"),
+    "levels that are a text": (lambda c: with_columns(c, {**CATEGORY, "levels": "ab"}), "different texts"),
+    "rare that is a number": (lambda c: with_columns(c, {**CATEGORY, "rare": 1}), "different texts"),
     "a table that is a list": (lambda c: with_record(c, table=[]), "target and columns"),
     "a table of another size": (lambda c: with_columns(c, input_shape=[2, 3]), "samples of its input_shape"),
     "a table that is scaled": (lambda c: with_columns(c, scale=255.0), "scale 1"),
@@ -153,7 +243,7 @@ BROKEN = {
     "a number with levels": (lambda c: with_columns(c, {**NUMBER, "levels": []}), "a number with mean"),
     "a mean that is no number": (lambda c: with_columns(c, {**NUMBER, "mean": "4"}), "finite"),
     "a deviation of 0": (lambda c: with_columns(c, {**NUMBER, "deviation": 0}), "greater than 0"),
-    "a deviation that is infinite": (lambda c: with_columns(c, {**NUMBER, "deviation": float("inf")}), "finite"),
+    "a deviation that is infinite": (lambda c: with_columns(c, {**NUMBER, "deviation": float("inf")}), "JSON object"),
     "a level twice": (lambda c: with_columns(c, {**CATEGORY, "levels": ["ash", "ash"]}), "different texts"),
     "a level that is a number": (lambda c: with_columns(c, {**CATEGORY, "levels": [1]}), "different texts"),
     "too many levels": (lambda c: with_columns(c, {**CATEGORY, "levels": list(map(str, range(101)))}), "up to 100"),
@@ -171,14 +261,33 @@ BROKEN = {
     "classes of two kinds": (lambda c: with_record(c, classes=[0, "1"]), "classes"),
     "classes that are lists": (lambda c: with_record(c, classes=[[0], [1]]), "classes"),
     "classes true and false": (lambda c: with_record(c, classes=[False, True]), "classes"),
+    "classes that are a text": (lambda c: with_record(c, classes="ab"), "classes"),
+    "classes that are not whole": (lambda c: with_record(c, classes=[0.5, 1.5]), "classes"),
     "more classes than outputs": (lambda c: with_record(c, classes=[0, 1, 2]), "shapes"),
     "a shape that does not fit": (lambda c: with_record(c, input_shape=[2, 4]), "shapes"),
     "a shape of 0": (lambda c: with_record(c, input_shape=[0, 6]), "input_shape"),
+    "a shape of nothing": (lambda c: with_record(c, input_shape=[]), "input_shape"),
+    "a shape of nine sizes": (lambda c: with_record(c, input_shape=[6] + [1] * 8), "input_shape"),
+    "a shape that is not whole": (lambda c: with_record(c, input_shape=[2.0, 3]), "input_shape"),
     "a shape of text": (lambda c: with_record(c, input_shape="23"), "input_shape"),
     "a scale of 0": (lambda c: with_record(c, scale=0), "scale"),
+    "a scale below 0": (lambda c: with_record(c, scale=-255.0), "scale"),
+    "a scale that is a text": (lambda c: with_record(c, scale="255"), "scale"),
     "a class that is no text": (lambda c: with_record(c, classes=["\ud800", "a"]), "classes"),
+    "a class of more than 64 bits": (lambda c: with_record(c, classes=[0, 2**63]), "numbers of 64 bits"),
+    "a class with a NUL at its end": (lambda c: with_record(c, classes=["a", "a\0"]), "without a NUL"),
+    "classes with very long texts": (lambda c: with_record(c, classes=["a" * 2**23, *"bcdefghij"]), "short"),
+    "settings with an infinite number": (
+        lambda c: with_text(c, b'\\"settings\\":{', b'\\"settings\\":{\\"x\\":1e999,'),
+        "not a JSON object",
+    ),
+    "settings with a number of many digits": (
+        lambda c: with_text(c, b'\\"settings\\":{', b'\\"settings\\":{\\"x\\":' + b"9" * 5000 + b","),
+        "not a JSON object",
+    ),
+    "settings with a NaN": (lambda c: with_record(c, settings={"tol": float("nan")}), "not a JSON object"),
     "a scale beyond any number": (lambda c: with_record(c, scale=10**400), "scale"),
-    "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "scale"),
+    "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "not a JSON object"),
 }
 
 

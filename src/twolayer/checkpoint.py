@@ -20,7 +20,7 @@ from twolayer.data.rows import Rows
 from twolayer.engines.objective import Measure
 from twolayer.equations import Arrays
 from twolayer.errors import DataError, FileFormatError, SettingError, StorageError
-from twolayer.history import Epoch
+from twolayer.history import RANGES, Epoch
 from twolayer.solvers import Solver
 from twolayer.storage import open_file, replace_file
 from twolayer.training import Good, Status, TrainingState, Wait
@@ -35,6 +35,7 @@ _TYPES = {"F32", "F64"}
 _NAMES = ("W1", "b1", "W2", "b2")
 _COLUMNS = ("cost", "train_accuracy", "test_accuracy", "validation_cost", "validation_score", "seconds")
 _MOST_ITERATIONS = 2**53
+_LEAST_CURVATURE = 1e-300  # of a pair of L-BFGS, which divides by it
 _SHARE = 0.01  # of the time that checkpoints may cost
 _READ_BYTES_PER_SECOND, _WRITE_BYTES_PER_SECOND, _LEAST_SECONDS = 5e8, 1e8, 0.02  # a guess, until one was written
 _MOST_DIGESTED_BLOCKS = 8  # of samples that are read from disk: evenly spaced, the first and the last among them
@@ -301,8 +302,12 @@ def _to_history(columns: Any, n: int) -> list[Epoch]:
         raise ValueError("its history has other figures")
     if not {"cost", "train_accuracy", "seconds"} <= set(columns):
         raise ValueError("its history lacks figures")
-    for column in columns.values():
+    for name, column in columns.items():
         _check_array(column, (n,), np.float64)
+        least, most = RANGES[name]
+        of_its_own = name.startswith("validation") & ~np.isfinite(column)  # a score may be no number
+        if not ((least <= column) & (column <= most) | of_its_own).all():
+            raise ValueError("its history has impossible figures")
     lists = {name: columns[name].tolist() if name in columns else [None] * n for name in _COLUMNS}
     rows = zip(*(lists[name] for name in _COLUMNS), strict=True)
     return [Epoch(iteration=k, **dict(zip(_COLUMNS, row, strict=True))) for k, row in enumerate(rows)]
@@ -392,6 +397,14 @@ def _check_solver_state(state: Any, fresh: Mapping[str, Any], like: Arrays) -> N
                 _check_parameters(value, like, finite=False)
         elif name != "random":
             _check_number(value) if isinstance(fresh[name], float) else _check_whole(value)
+    _check_pairs(state)
+
+
+def _check_pairs(state: Mapping[str, Any]) -> None:
+    """Check that L-BFGS can divide by the curvature of its pairs, each of a step and a change."""
+    for s, y in zip(state.get("steps", ()), state.get("changes", ()), strict=True):
+        if not (np.isfinite(s).all() and np.isfinite(y).all() and _LEAST_CURVATURE < np.vdot(s, y) < math.inf):
+            raise ValueError("its solver's pairs have no curvature")
 
 
 def _check_parameters(value: Any, like: Arrays, *, finite: bool = True) -> Arrays:

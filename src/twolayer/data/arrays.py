@@ -26,6 +26,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from twolayer.data.packed import check_unpacked
 from twolayer.data.rows import let_go
 from twolayer.errors import DataError, FileFormatError, TwoLayerError
 from twolayer.storage import open_file
@@ -42,6 +43,8 @@ _NAMES = {  # in lower case
 _NPY_START = b"\x93NUMPY"
 _LENGTH_BYTES = {b"\1\0": 2, b"\2\0": 4}  # by version; 3.0 is for named columns only
 _MAX_HEADER_BYTES = 10_000  # what NumPy itself reads from a stranger
+_MAX_LIST_BYTES = 2**20  # of what an NPZ says of its members, room for some ten thousand
+_MAX_SIDE = 2**128  # so that a product of them can be told
 _DEFLATE_MAX_RATIO = 1032  # it stores at most 258 bytes in two bits
 _BLOCK_BYTES = 2**20
 _BLOCK_VALUES = 2**20
@@ -78,6 +81,22 @@ class ArraySet:
     y_test: np.ndarray[Any, Any] | None
 
 
+class _CarefulFile:
+    """A file of which little is read at once: zipfile takes a list of members of any length into memory."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path = file, path
+
+    def read(self, n: int = -1) -> bytes:
+        """Return some bytes."""
+        if n > _MAX_LIST_BYTES:
+            raise FileFormatError(f"{self._path} has too many arrays to look through: save samples and labels alone.")
+        return self._file.read(n)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class _Header(NamedTuple):
     """What an NPY says of itself, and where its values begin."""
 
@@ -89,6 +108,11 @@ class _Header(NamedTuple):
     @property
     def n_bytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def memory(self, *, samples: bool) -> int:
+        """Return the bytes of what is made of it: letters become four bytes each, truth values as labels eight."""
+        least = 0 if samples else 8 * math.prod(self.shape)
+        return max(self.n_bytes * (4 if self.dtype.kind == "S" else 1), least)
 
 
 def read_npz(path: str | os.PathLike[str]) -> ArraySet:
@@ -110,14 +134,16 @@ def read_npz(path: str | os.PathLike[str]) -> ArraySet:
     MissingFileError, StorageError
         If the file is not there or cannot be read.
     FileFormatError
-        If it is damaged or no NPZ, holds Python objects, or claims more than `MAX_BYTES` or than it can hold.
+        If it is damaged or no NPZ, holds Python objects, or claims more than `MAX_BYTES`, than it can hold or, where
+        it is compressed, than `most_unpacked` lets it hold.
     DataError
         If arrays are missing, are no samples or labels, or do not belong together.
     """
     path = Path(path)
     with open_file(path) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
+            careful: Any = _CarefulFile(file, path)
+            with zipfile.ZipFile(careful) as archive:
                 return _read_archive(archive, path, os.fstat(file.fileno()).st_size)
         except TwoLayerError:
             raise
@@ -182,9 +208,12 @@ def _read_archive(archive: zipfile.ZipFile, path: Path, stored_bytes: int) -> Ar
     """Read the arrays that are known by name: all headers first, then the values."""
     members = _find_members(archive, path)
     names = {role: f"{info.filename.removesuffix('.npy')} of {path}" for role, info in members.items()}
+    for role, info in members.items():
+        _check_member(info, names[role], stored_bytes)
+    packed = [role for role, info in members.items() if info.compress_type != zipfile.ZIP_STORED]
+    check_unpacked(str(path), sum(members[role].file_size for role in packed), stored_bytes)
     headers = {}
     for role, info in sorted(members.items()):  # X before y
-        _check_member(info, names[role], stored_bytes)
         with archive.open(info) as stream:
             headers[role] = _read_header(stream, names[role])
         _check_length(headers[role], info.file_size, names[role])
@@ -193,7 +222,9 @@ def _read_archive(archive: zipfile.ZipFile, path: Path, stored_bytes: int) -> Ar
             _check_samples(header, names[role])
         else:
             _check_labels(header, headers[f"X{role[1:]}"].shape[0], names[role])
-        _check_memory(header, names[role])
+        _check_memory(header, names[role], samples=role.startswith("X"))
+    unpacked = sum(headers[role].memory(samples=role.startswith("X")) for role in packed)
+    check_unpacked(str(path), unpacked, stored_bytes)
     _check_alike(headers, path)
     arrays = {}
     for role, info in members.items():
@@ -206,8 +237,8 @@ def _read_archive(archive: zipfile.ZipFile, path: Path, stored_bytes: int) -> Ar
 def _find_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     """Return the members that hold samples and labels, by what they are."""
     members: dict[str, zipfile.ZipInfo] = {}
-    listed = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    for name, info in listed.items():
+    listed = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+    for name, info in zip(listed, archive.infolist(), strict=True):
         role = next((role for role, known in _NAMES.items() if name.lower() in known), None)
         if role in members:
             first = members[role].filename.removesuffix(".npy")
@@ -216,9 +247,10 @@ def _find_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
             members[role] = info
     for part in ("train", "test"):
         if f"X_{part}" not in members and (part == "train" or f"y_{part}" in members):
-            named = ", ".join(list(listed)[:10]) + (" and others" if len(listed) > 10 else "") if listed else "nothing"
+            named = ", ".join(name[:40] for name in listed[:10]) + (" and others" if len(listed) > 10 else "")
             either = "x_train or X" if part == "train" else "x_test"
-            raise DataError(f"{path} has no array {either}, it has {named}: save the samples under that name.")
+            has = named or "nothing"
+            raise DataError(f"{path} has no array {either}, it has {has}: save the samples under that name.")
     return members
 
 
@@ -255,7 +287,7 @@ def _read_header(stream: IO[bytes], name: str) -> _Header:
     if dtype.hasobject:
         message = f"{name} holds Python objects, which could run a program: save it again as numbers or text."
         raise FileFormatError(message)
-    if any(type(side) is not int or side < 0 for side in shape) or not dtype.itemsize:
+    if any(type(side) is not int or not 0 <= side < _MAX_SIDE for side in shape) or not dtype.itemsize:
         raise FileFormatError(f"{name} is damaged: its header has an impossible shape or type; get a fresh copy.")
     return _Header(shape, fortran_order, dtype, len(start) + len(length) + len(text))
 
@@ -271,9 +303,9 @@ def _check_length(header: _Header, n_bytes: int, name: str) -> None:
         raise FileFormatError(message)
 
 
-def _check_memory(header: _Header, name: str) -> None:
-    """Check what an array takes when it is read; letters take four bytes each."""
-    n_bytes = header.n_bytes * (4 if header.dtype.kind == "S" else 1)
+def _check_memory(header: _Header, name: str, *, samples: bool) -> None:
+    """Check what an array takes when it is read."""
+    n_bytes = header.memory(samples=samples)
     if n_bytes > MAX_BYTES:
         message = (
             f"{name} takes {n_bytes:,} bytes, more than the {MAX_BYTES:,} that are read: "
@@ -359,7 +391,7 @@ def _map(path: Path, m: int | None) -> np.ndarray[Any, Any]:
             order="F" if header.fortran_order else "C",
         )
     if m is not None or not array.dtype.isnative or not array.flags.aligned:
-        _check_memory(header, name)
+        _check_memory(header, name, samples=m is None)
         array = np.array(array, dtype=header.dtype.newbyteorder("="))
     return _finish(array, name, samples=m is None)
 
@@ -389,11 +421,21 @@ def _as_labels(y: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
         if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))).any():
             raise FileFormatError(f"{name} is damaged: it has labels that are no text; get a fresh copy.")
     if y.dtype.kind == "f":
-        whole = np.isfinite(y) & (np.abs(y) <= _MAX_WHOLE) & (y == np.rint(y))
+        return _as_whole_numbers(y, name)
+    return y.astype(np.int64) if y.dtype.kind == "b" else y
+
+
+def _as_whole_numbers(y: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """Return labels that were saved as floats."""
+    numbers = np.empty(len(y), np.int64)
+    for start, stored in _blocks(y):
+        block = stored.astype(np.result_type(stored, np.float64))  # float16 cannot tell what is too large
+        whole = np.isfinite(block) & (np.abs(block) <= _MAX_WHOLE) & (block == np.rint(block))
         if not whole.all():
             first = int(np.argmin(whole))
-            raise DataError(f"Label {first} (from 0) of {name} is {y[first]}: use whole numbers or text.")
-    return y.astype(np.int64) if y.dtype.kind in "fb" else y
+            raise DataError(f"Label {start + first} (from 0) of {name} is {stored[first]}: use whole numbers or text.")
+        numbers[start : start + len(block)] = block
+    return numbers
 
 
 def _blocks(array: np.ndarray[Any, Any]) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:

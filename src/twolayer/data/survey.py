@@ -120,7 +120,8 @@ def survey_table(
     train, test = known[rest], known[out]
     kept = np.zeros(table.n_rows, bool)
     kept[train] = True
-    table.register("_twolayer", {"_twolayer_kept": kept, "_twolayer_code": codes})
+    marks = {"_twolayer_kept": kept, "_twolayer_code": codes, "_twolayer_row": np.arange(table.n_rows)}
+    table.register("_twolayer", marks)
     found = _find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train))
     columns = tuple(column.encoded for column in found if column.encoded is not None)
     if not columns:
@@ -367,9 +368,9 @@ def _warn_of_columns(table: Table, found: Sequence[_Found], n_train: int, n_clas
         for column in used
         if column.n_missing > _MOSTLY * n_train
     ]
-    for k, column in enumerate(used):
-        same = (other.name for other in used[:k] if other.key == column.key and _are_equal(table, other, column))
-        warnings += [f"Column {column.name!r} is the same as {name!r}: --ignore one of them." for name in same][:1]
+    warnings += [
+        f"Column {name!r} is the same as {first!r}: --ignore one of them." for name, first in _find_twins(table, used)
+    ]
     most = max(n_classes, min(MAX_LEVELS, n_train // 10))
     few = [c for c in used if 2 <= c.n_different <= most and c.n_missing < n_train / 10]
     warnings += [
@@ -399,10 +400,20 @@ def _value(column: _Found) -> Sql:
     return as_number(column.name) if column.kind == "number" else as_text(column.name)
 
 
-def _are_equal(table: Table, a: _Found, b: _Found) -> bool:
-    """Tell whether two columns hold the same, row by row."""
-    query = f"SELECT count(*) FROM {_TRAINING.format(table.whole)} AND {_value(a)} IS DISTINCT FROM {_value(b)}"
-    return bool(table.ask(query)[0][0] == 0)
+def _find_twins(table: Table, used: Sequence[_Found]) -> list[tuple[str, str]]:
+    """Return each column that holds the same as an earlier one, row by row, and the name of that."""
+    keys = Counter(column.key for column in used)
+    alike = [column for column in used if keys[column.key] > 1]
+    if not alike:
+        return []
+    sums = ", ".join(f"bit_xor(hash(_twolayer_row, {_value(column)}))" for column in alike)
+    checksums = table.ask(f"SELECT {sums} FROM {_TRAINING.format(table.whole)}")[0]
+    first: dict[Any, str] = {}
+    pairs = [
+        (column.name, first.setdefault((column.key, checksum), column.name))
+        for column, checksum in zip(alike, checksums, strict=True)
+    ]
+    return [(name, earlier) for name, earlier in pairs if earlier != name]
 
 
 def _tells_target(table: Table, column: _Found) -> bool:

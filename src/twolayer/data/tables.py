@@ -44,6 +44,7 @@ _COUNTER = "file_row_number"  # DuckDB's name for the place of a row in its Parq
 _SUFFIXES = (*_TEXT_FILES, *_JSON_FILES, *_PARQUET_FILES)
 _THREAD_BYTES = 2**28  # that one thread of DuckDB's should have, for a group of rows of a Parquet file
 _EXAMPLE_LENGTH = 40
+_WIDE_QUERY = 20_000  # letters; DuckDB compares each part of a longer one with every other to find the same work twice
 _BUFFER_BYTES = 8_000_000  # of a text file that DuckDB holds at once, and a line at most
 _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out its columns' kinds
 _SNIFF_LINES = 1_000_000  # of a larger one
@@ -124,6 +125,7 @@ class Table:
         import duckdb
 
         try:
+            _prepare(self._connection, query)
             return self._connection.execute(query, parameters)
         except duckdb.OutOfRangeException:
             raise DataError(f"{self.name} holds numbers too large to add up: repair or scale them.") from None
@@ -260,6 +262,7 @@ def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None =
     connection = _connect(memory_bytes)
     if _is_query(name):
         query = name.rstrip("; \n")
+        _check_query(connection, query)
         return _load(name, connection, f"({query}\n)", "the query", _first_line)  # in a line of its own, for a comment
     paths = _find_files(name)
     ending = next(suffix for suffix in reversed(paths[0].suffixes) if suffix.lower() in _SUFFIXES).lower()
@@ -406,12 +409,39 @@ def _connect(memory_bytes: int | None) -> Any:
     return connection
 
 
+def _check_query(connection: Any, query: Sql) -> None:
+    """See that a query reads and does nothing else: one SELECT that cannot change how DuckDB is set.
+
+    DuckDB can be set to write logs to any place, and a query may come from the settings of a run.
+    """
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise FileFormatError(f"the query cannot be read: {_first_line(error)}.") from None
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise DataError("the query is more than one SELECT: leave out what is not to be read.")
+    connection.execute("SET lock_configuration = true")
+
+
+def _prepare(connection: Any, query: Sql) -> None:
+    """See that the time to plan a query, and those after it, grows with its columns and not with their square."""
+    import duckdb
+
+    if len(query) > _WIDE_QUERY:
+        with contextlib.suppress(duckdb.InvalidInputException):  # where the table is of a query
+            connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+
+
 def _load(name: str, connection: Any, source: Sql, called: str, explain: Callable[[Exception], str]) -> Table:
     """Bring what a source gives into the connection's own database."""
     import duckdb
 
+    query = f"CREATE OR REPLACE TABLE data AS SELECT * FROM {source}"
     try:
-        connection.execute(f"CREATE OR REPLACE TABLE data AS SELECT * FROM {source}")
+        _prepare(connection, query)
+        connection.execute(query)
         (n_rows,) = connection.execute("SELECT count(*) FROM data").fetchone()
     except duckdb.OutOfMemoryException:
         raise StorageError(f"There is no room for {called}: free some space or give --memory more.") from None
@@ -463,7 +493,7 @@ def _open_parquet(name: str, connection: Any, paths: list[Path]) -> Table:
 
     parts, first = [], set[str]()
     for path in paths:
-        source = _text(str(path))
+        source = _file(path)
         try:
             (n_rows,) = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({source})").fetchone()
             columns = {column for column, *_ in connection.execute(f"DESCRIBE FROM read_parquet({source})").fetchall()}
@@ -546,7 +576,7 @@ def _load_separated(load: Callable[..., Table], lines: list[str], path: Path, en
 
 def _header(table: Table, path: Path, options: Sequence[str]) -> set[str]:
     """Return the columns of one of several files."""
-    query = f"DESCRIBE SELECT * FROM read_csv({_text(str(path))}, {', '.join(options)})"
+    query = f"DESCRIBE SELECT * FROM read_csv({_file(path)}, {', '.join(options)})"
     return {column for column, *_ in table.ask(query)}
 
 
@@ -572,7 +602,13 @@ def _find_numbers(table: Table, columns: Sequence[str], *, commas: bool) -> dict
 
 
 def _listed(paths: Sequence[Path]) -> Sql:
-    return "[" + ", ".join(_text(str(path)) for path in paths) + "]"
+    return "[" + ", ".join(map(_file, paths)) + "]"
+
+
+def _file(path: Path) -> Sql:
+    """Return a path for DuckDB to read, which would take *, ? and [ for those of a glob, and ~ for a home."""
+    name = glob.escape(str(path))
+    return _text(f"./{name}" if name.startswith("~") else name)
 
 
 def _text(value: str) -> Sql:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from twolayer.data.packed import check_unpacked
 from twolayer.errors import FileFormatError
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1")
@@ -29,14 +30,16 @@ def check_packed(path: Path) -> None:
     Raises
     ------
     FileFormatError
-        If it is none, or is damaged.
+        If it is none, is damaged, or holds more than `most_unpacked` lets it hold.
     """
     if path.suffix.lower() != ".gz":
         return
     try:
+        stored_bytes, n_bytes = path.stat().st_size, 0
         with gzip.open(path) as file:
-            while file.read(_BLOCK_BYTES):
-                pass
+            while block := file.read(_BLOCK_BYTES):
+                n_bytes += len(block)
+                check_unpacked(str(path), n_bytes, stored_bytes)
     except (EOFError, OSError, zlib.error):
         raise FileFormatError(f"{path} is no gzip file, or is damaged: get a fresh copy.") from None
 
@@ -62,7 +65,7 @@ def first_lines(path: Path, encoding: str) -> list[str]:
     """Return the first lines that are not empty, as far as they can be read."""
     lines: list[str] = []
     with contextlib.suppress(*_UNREADABLE), _open_text(path, encoding) as file:
-        every = (line for line in iter(lambda: file.readline(_LONGEST), "") if line.strip())
+        every = (line for line in _iter_lines(file) if line.strip())
         lines.extend(itertools.islice(every, _SNIFFED))
     return lines
 
@@ -112,13 +115,22 @@ def find_ragged(path: Path, encoding: str) -> str | None:
             line = file.readline(_LONGEST)
         separator = max(",;\t| ", key=line.count)
         with _open_text(path, encoding) as file:
-            lines = csv.reader(file, delimiter=separator)
+            lines = csv.reader(itertools.takewhile(_is_whole, _iter_lines(file)), delimiter=separator)
             width = len(next(lines, []))
             for values in lines:
                 if values and len(values) != width:
                     count = f"{len(values)} value{'s' * (len(values) != 1)}"
                     return f"Line {lines.line_num:,} of {path} has {count} where the first has {width}: repair it."
     return None
+
+
+def _iter_lines(file: Any) -> Iterator[str]:
+    """Yield lines; one that is longer than anybody's in parts, so that memory holds it."""
+    return iter(lambda: file.readline(_LONGEST), "")
+
+
+def _is_whole(line: str) -> bool:
+    return len(line) < _LONGEST
 
 
 def _not_encoded(encoding: str) -> str:
