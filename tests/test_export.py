@@ -150,7 +150,8 @@ def test_a_table_goes_all_the_way(call):
             girth = draw.choice([round(draw.gauss(len(kind) * 20 + ord(kind[0]), 9), 1)] * 9 + ["NA"])
             leaf = draw.choice([{"oak": "lobed", "fir": "needle"}.get(kind, " pinnate "), "", "torn"])
             lines.writerow([girth, leaf, draw.choice(["true", "false"]), kind])
-    assert call("train", "trees.csv", "--target", "kind", "--hidden", 3, "--quiet", "--no-pictures")[0] == 0
+    options = ("--hidden", 3, "--l2", 1e-3, "--quiet", "--no-pictures")
+    assert call("train", "trees.csv", "--target", "kind", *options)[0] == 0
     predicted = json.loads(call("predict", "runs/trees", "trees.csv", "--json")[1])["predictions"]
 
     assert call("export", "runs/trees", "--to", "python")[0] == 0

@@ -145,10 +145,30 @@ def test_parameters_are_exact(tmp_path):
         )
         main = f'#include "net.h"\n#include <stdio.h>\nint main(void) {{\n{loops}return 0; }}\n'
 
-        out, _ = build(tmp_path, {"net.h": to_c(model, "net"), "main.c": main})
+        flags = (*STRICT_C, "-Wfloat-conversion")
+        out, _ = build(tmp_path, {"net.h": to_c(model, "net"), "main.c": main}, flags)
 
         expected = np.concatenate([model.parameters[name].ravel() for name in names])
         np.testing.assert_array_equal(np.array(out.split(), float), expected)
+
+
+@pytest.mark.parametrize(
+    ("classes", "shares", "place"),
+    [
+        ((0, 1), "{0.5, 0.5}", "0"),
+        ((0, 1), "{0.49999, 0.50001}", "1"),
+        ((0, 1, 2), "{0.2, 0.4, 0.4}", "1"),
+        ((0, 1, 2), "{0.2, 0.3, 0.5}", "2"),
+    ],
+)
+def test_classes_are_decided_as_the_model_does(tmp_path, classes, shares, place):
+    """Beyond the threshold it is the second; of equal shares of several classes it is the first."""
+    main = (
+        '#include "net.h"\n#include <stdio.h>\n'
+        f'int main(void) {{ const double shares[] = {shares}; printf("%d", net_decide(shares)); return 0; }}\n'
+    )
+
+    assert build(tmp_path, {"net.h": to_c(make_model(1, 2, 2, classes), "net"), "main.c": main}) == (place, 0)
 
 
 def test_long_texts_compile(tmp_path):
