@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from twolayer.data.rows import ArrayRows, SomeRows
+from twolayer.data.table_encoding import NumberColumn, TableEncoding
 from twolayer.equations import forward_propagation
 from twolayer.errors import DataError
 from twolayer.files.model_file import from_bytes, to_bytes
@@ -115,3 +116,14 @@ def test_a_model_predicts_with_the_activation_it_was_trained_with(blobs, activat
 
     assert result.train_correct == (again.predict(X) == y).sum() > 80
     assert again.activation == model.settings["activation"] == activation
+
+
+def test_a_model_in_float64_takes_tables_in_float64():
+    """A number that float32 has not makes a difference."""
+    parameters = {"W1": np.full((1, 1), 1.0), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
+    table = TableEncoding("y", (NumberColumn("x", 0.0, 1.0),))
+    model = Model(parameters, (0, 1), (1,), table=table)
+
+    one, other = model.outputs({"x": [1.0, 1.0 + 1e-12]})[:, 0]
+
+    assert one < other

@@ -129,7 +129,7 @@ class Model:
             return as_rows(X)
         from twolayer.data.tables import as_table
 
-        return X if isinstance(X, Rows) else self.table.rows(as_table(X))
+        return X if isinstance(X, Rows) else self.table.rows(as_table(X), dtype=self.parameters["W1"].dtype)
 
     def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:
         """Return the share of each class: (1 - A2, A2) with one output, else A2 divided by its sum over the outputs.

@@ -61,7 +61,7 @@ def _from_table(
 ) -> tuple[Samples, Table | None]:
     assert model.table is not None
     table, _ = open_table(name, ReadOptions(encoding=encoding))
-    rows = model.table.rows(table)
+    rows = model.table.rows(table, dtype=model.parameters["W1"].dtype)
     if not labelled and part is None:
         return Samples(rows, None), table
     codes = code_target(table, model.table.target, model.classes)

@@ -138,13 +138,14 @@ class TableEncoding:
                 start = end
         return X
 
-    def rows(self, table: Any, block_rows: int | None = None) -> Any:
+    def rows(self, table: Any, block_rows: int | None = None, dtype: Any = np.float32) -> Any:
         """Return the samples of a table, read block by block.
 
         Parameters
         ----------
         table : twolayer.data.tables.Table
         block_rows : int, optional
+        dtype : float32 or float64
 
         Returns
         -------
@@ -157,7 +158,7 @@ class TableEncoding:
         """
         from twolayer.data.tables import TableRows
 
-        return TableRows(table, self, block_rows)
+        return TableRows(table, self, block_rows, dtype)
 
     def to_record(self) -> dict[str, Any]:
         """Return the encoding as JSON values."""

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from twolayer.data.rows import Rows, split_evenly
-from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.data.table_encoding import MAX_COLUMNS, CategoryColumn, NumberColumn, TableEncoding
 from twolayer.data.text_files import (
     ENCODINGS,
     check_encoding,
     check_packed,
+    check_width,
     explain_text,
     find_ragged,
     first_lines,
@@ -271,7 +272,8 @@ def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None =
     for path in paths:
         check_packed(path)
     if ending in _JSON_FILES:
-        source = f"read_json_auto({_listed(paths)}, union_by_name = true, sample_size = -1)"
+        options = f"union_by_name = true, sample_size = -1, map_inference_threshold = {MAX_COLUMNS + 2}"
+        source = f"read_json_auto({_listed(paths)}, {options})"
         return _load(name, connection, source, name, lambda error: f"it is no JSON lines: {_first_line(error)}")
     return _read_text(name, connection, paths, encoding)
 
@@ -340,8 +342,9 @@ def as_number(name: str) -> Sql:
 def as_text(name: str) -> Sql:
     """Return the SQL of a column's texts, NULL where missing."""
     text = f"CAST({sql_name(name)} AS VARCHAR)"
-    stripped = f"CASE WHEN {text} < '!' OR right({text}, 1) < '!' THEN regexp_replace({text}, '^\\s+|\\s+$', '', 'g')"
-    trimmed = f"trim({stripped} ELSE {text} END)"  # trim knows spaces of every script, but no tab and no line end
+    spaced = f"trim({text})"  # knows spaces of every script, but no tab and no line end
+    stripped = f"regexp_replace({spaced}, '^[\\s\\p{{Z}}]+|[\\s\\p{{Z}}]+$', '', 'g')"
+    trimmed = f"CASE WHEN {spaced} < '!' OR right({spaced}, 1) < '!' THEN {stripped} ELSE {spaced} END"
     tokens = ", ".join(f"'{token}'" for token in MISSING)  # IN would make it a join, which mixes the rows
     return f"CASE WHEN list_position([{tokens}], {trimmed}) > 0 THEN NULL ELSE {trimmed} END"
 
@@ -526,6 +529,7 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
         if not path.stat().st_size:
             raise DataError(f"{path} is empty: name a table that has rows.")
         check_encoding(path, encoding)
+        check_width(path, encoding, MAX_COLUMNS + 1)
     large = sum(path.stat().st_size for path in paths) > _SNIFF_BYTES
     missing = ", ".join(_text(token) for token in MISSING)
     kinds = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "VARCHAR"]  # yes stays yes

@@ -14,6 +14,7 @@ from twolayer.data.packed import check_unpacked
 from twolayer.errors import FileFormatError
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1")
+_SEPARATORS = ",;\t|"
 _SNIFFED = 100  # lines, to know a separator by
 _LONGEST = 2**20  # letters of such a line
 _BLOCK_BYTES = 2**20
@@ -59,6 +60,24 @@ def check_encoding(path: Path, encoding: str) -> None:
         return
     if (start.startswith(_UTF16_STARTS) or b"\0" in start) is not (encoding == "utf-16"):
         raise FileFormatError(f"{path} cannot be read: {_not_encoded(encoding)}.")
+
+
+def check_width(path: Path, encoding: str, most: int) -> None:
+    """Compare the number of values in the first lines with what a table may have; DuckDB takes memory for any number.
+
+    Raises
+    ------
+    FileFormatError
+        If one has more than `most`, whichever separates them.
+    """
+    lines: list[str] = []
+    with contextlib.suppress(*_UNREADABLE), _open_text(path, encoding) as file:
+        lines.extend(itertools.islice(_iter_lines(file), _SNIFFED))
+    for line, separator in itertools.product(lines, _SEPARATORS):
+        if line.count(separator) >= most:
+            values = next(split_lines([line], separator), None)
+            if values is None or len(values) > most:
+                raise FileFormatError(f"{path} has more than {most:,} columns: leave out those that are not needed.")
 
 
 def first_lines(path: Path, encoding: str) -> list[str]:
