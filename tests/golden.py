@@ -80,6 +80,11 @@ def digest(result, extra=b""):
     return hashlib.sha256(bits + json.dumps(history).encode() + extra).hexdigest()[:16]
 
 
+def short_digest(case):
+    """Return the digest of one of the trainings with few steps: engine, solver and type."""
+    return digest(train(*case, n_steps=6)[1])
+
+
 def figures(result):
     """Return a few numbers of a result, each bit of them: first and last cost, some parameters, right predictions."""
     some = [value.ravel()[:4] for value in result.parameters.values()]
@@ -150,7 +155,9 @@ def main():
     """Print what this machine makes of the trainings, or record it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true")
-    parser.add_argument("--digests", type=int, metavar="SEED", help="print digests as JSON, made in an order of its own")
+    parser.add_argument(
+        "--digests", type=int, metavar="SEED", help="print digests as JSON, made in an order of its own"
+    )
     arguments = parser.parse_args()
     if arguments.digests is not None:
         print(json.dumps(all_digests(arguments.digests, n_steps=8)))

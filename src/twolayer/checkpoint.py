@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from twolayer.training import Good, Status, TrainingState, Wait
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 16 * 2**30
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 2**20
 _KEY = "twolayer_checkpoint"
 _FIELDS = {"format_version", "library_version", "settings", "data", "engine", "iteration", "seconds"}
 _FIELDS |= {"parameters", "solver", "history", "wait"}
@@ -36,6 +36,7 @@ _NAMES = ("W1", "b1", "W2", "b2")
 _COLUMNS = ("cost", "train_accuracy", "test_accuracy", "validation_cost", "validation_score", "seconds")
 _MOST_ITERATIONS = 2**53
 _LEAST_CURVATURE = 1e-300  # of a pair of L-BFGS, which divides by it
+_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)  # of wrong content
 _SHARE = 0.01  # of the time that checkpoints may cost
 _READ_BYTES_PER_SECOND, _WRITE_BYTES_PER_SECOND, _LEAST_SECONDS = 5e8, 1e8, 0.02  # a guess, until one was written
 _MOST_DIGESTED_BLOCKS = 8  # of samples that are read from disk: evenly spaced, the first and the last among them
@@ -117,10 +118,10 @@ class Checkpoints:
         if not self.path.exists():
             return None
         with open_file(self.path) as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+            n_bytes = os.fstat(file.fileno()).st_size
+            if n_bytes > MAX_FILE_BYTES:
                 raise FileFormatError(f"{self.path} is larger than any checkpoint: remove it to start anew.")
-            content = file.read()
-        record, arrays = _parse(content, str(self.path))
+            record, arrays = _parse(file, n_bytes, str(self.path))
         self._compare(record)
         try:
             return _to_state(record, arrays, solver, like)
@@ -318,21 +319,27 @@ def _damaged(source: str, reason: str) -> FileFormatError:
     return FileFormatError(message)
 
 
-def _parse(content: bytes, source: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-    """Return the JSON record and the arrays of a checkpoint."""
+def _parse(file: BinaryIO, n_bytes: int, source: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return the JSON record and the arrays of an open checkpoint of so many bytes."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    header_bytes = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(content) - 8):
+    start = file.read(8)
+    header_bytes = int.from_bytes(start, "little")
+    if n_bytes < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, n_bytes - 8):
         raise _damaged(source, "it is cut short or of another kind")
+    content = start + file.read(header_bytes)
     try:
-        header = json.loads(content[8 : 8 + header_bytes].decode())
+        header = json.loads(content[8:].decode())
         record = json.loads(header["__metadata__"][_KEY])
-        types = {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
-        arrays = load(content) if types <= _TYPES else {}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, SafetensorError) as error:
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        types = {entry["dtype"] for entry in entries}
+        whole = max((entry["data_offsets"][1] for entry in entries), default=0) == n_bytes - len(content)
+        arrays = load(content + file.read()) if types <= _TYPES and whole else {}
+    except (*_ERRORS, SafetensorError) as error:
         raise _damaged(source, f"it is damaged ({_short(error)})") from None
+    if not whole:
+        raise _damaged(source, "it is damaged (its arrays do not end where it ends)")
     if not types <= _TYPES:
         raise _damaged(source, "its arrays are of other types")
     if not isinstance(record, dict) or set(record) != _FIELDS:

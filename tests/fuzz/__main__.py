@@ -2,13 +2,13 @@
 
     python -m tests.fuzz model --runs 200000
 
-A file that breaks something is left in the output folder, and named; so are the new files that reached new lines.
+A file that breaks something is left in the output folder, and named; new files that reached new lines are in `new/`,
+the figures so far in `record.json`.
 """
 
 import argparse
 import contextlib
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -31,10 +31,11 @@ def main() -> None:
 
     with atheris.instrument_imports(include=["twolayer", "zipfile", "gzip"]):
         from tests.fuzz import targets
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    out = arguments.out.resolve() / arguments.format
+    folder, new = out / "files", out / "new"
+    for each in (folder, new):
+        each.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(folder)
-    out = arguments.out / arguments.format
-    (out / "new").mkdir(parents=True, exist_ok=True)
     read = targets.READERS[arguments.format]
     record = _Record(out)
 
@@ -50,10 +51,18 @@ def main() -> None:
         _share_connections()
     one_input(b"")  # loads what is loaded late
     _limit_memory()
-    flags = [f"-runs={arguments.runs}", f"-max_total_time={arguments.seconds}", f"-timeout={arguments.timeout}"]
-    flags += [f"-rss_limit_mb={LIMIT_MIB}", f"-max_len={LARGEST.get(arguments.format, 16_384)}", f"-artifact_prefix={out}/", "-print_final_stats=1"]
-    folders = [str(out / "new"), str(CORPUS / arguments.format)]
-    atheris.Setup([sys.argv[0], *flags, *folders], one_input, custom_mutator=one_mutation, internal_libfuzzer=True)
+    flags = {
+        "runs": arguments.runs,
+        "max_total_time": arguments.seconds,
+        "timeout": arguments.timeout,
+        "rss_limit_mb": LIMIT_MIB,
+        "max_len": LARGEST.get(arguments.format, 16_384),
+        "artifact_prefix": f"{out}/",
+        "print_final_stats": 1,
+    }
+    options = [f"-{name}={value}" for name, value in flags.items()]
+    folders = [str(new), str(CORPUS / arguments.format)]
+    atheris.Setup([sys.argv[0], *options, *folders], one_input, custom_mutator=one_mutation, internal_libfuzzer=True)
     atheris.Fuzz()
 
 
@@ -63,7 +72,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=200_000, help="files to try")
     parser.add_argument("--seconds", type=int, default=0, help="to search at most; 0 is no limit")
     parser.add_argument("--timeout", type=int, default=LIMIT_SECONDS, help="seconds for one file")
-    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "twolayer-fuzz")
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir(), "twolayer-fuzz"), help="output folder")
     return parser.parse_args()
 
 

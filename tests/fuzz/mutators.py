@@ -23,12 +23,67 @@ Raw = Callable[[bytes, int], bytes]  # content and the length allowed to changed
 _VALUES = (None, True, False, 0, 1, 2, -1, 0.5, -0.0, 1e-320, 1e300, 1e308, 1e999, float("nan"), 2**31, 2**53, 2**63)
 _VALUES += (2**64, 10**30, -(10**30), "", "a", "\0", "a\0", "\ud800", "é", "\x1b[2J", "\n", "x" * 300, "1", "nan")
 _VALUES += ([], {}, [[]], [1], ["a", "b"], {"a": 1}, "sigmoid", "relu", "number", "category", "F32", "F64", "BF16")
-_TYPES = ("|u1", "|i1", "|b1", "<f2", "<f4", ">f8", "<f8", "<i8", ">u2", "<U1", ">U3", "|S2", "|O", "<c8", "<M8[s]", "|V4")
+_TYPES = (
+    "|u1",
+    "|i1",
+    "|b1",
+    "<f2",
+    "<f4",
+    ">f8",
+    "<f8",
+    "<i8",
+    ">u2",
+    "<U1",
+    ">U3",
+    "|S2",
+    "|O",
+    "<c8",
+    "<M8[s]",
+    "|V4",
+)
 _SHAPES = ("(4, 2)", "(4,)", "()", "(0, 2)", "(2, 2, 2)", "(-1, 2)", "(4L, 2L)", "(True, 8)", f"({2**63}, 2)", "(1,)*9")
 _NAMES = ("x_train", "y_train", "x_test", "y_test", "X", "y", "Y", "labels", "images", "a\0b", "../x", "\x1b[2J")
-_FIELDS = (b"", b"NA", b"nan", b"inf", b"1e999", b"-1", b"1,5", b"0,25", b"1_000", b"007", b"9" * 40, b"1e-400", b"true")
-_FIELDS += (b'"', b'""', b'"a""b"', b"'", b"\\", b"\0", b"\x1b[2J", b"\xff", "é".encode(), b"2020-01-01", b"12:30", b" 1 ")
-_FIELDS += (b"rowid", b"_twolayer_kept", b"x" * 300, b"#", b"[1, 2]", b"{'a': 1}", b"\xe2\x80\xa8", b"=1+1", b"%s", b"*")
+_FIELDS = (
+    b"",
+    b"NA",
+    b"nan",
+    b"inf",
+    b"1e999",
+    b"-1",
+    b"1,5",
+    b"0,25",
+    b"1_000",
+    b"007",
+    b"9" * 40,
+    b"1e-400",
+    b"true",
+)
+_FIELDS += (
+    b'"',
+    b'""',
+    b'"a""b"',
+    b"'",
+    b"\\",
+    b"\0",
+    b"\x1b[2J",
+    b"\xff",
+    "é".encode(),
+    b"2020-01-01",
+    b"12:30",
+    b" 1 ",
+)
+_FIELDS += (
+    b"rowid",
+    b"_twolayer_kept",
+    b"x" * 300,
+    b"#",
+    b"[1, 2]",
+    b"{'a': 1}",
+    b"\xe2\x80\xa8",
+    b"=1+1",
+    b"%s",
+    b"*",
+)
 _SEPARATORS = (b",", b";", b"\t", b"|", b" ", b"\n", b"\r\n", b"\r")
 
 
@@ -62,7 +117,9 @@ def scramble(content: bytes, limit: int, choose: random.Random) -> bytes:
     for _ in range(choose.choice((1, 1, 2, 4))):
         place, size = choose.randint(0, len(changed)), choose.choice((1, 1, 2, 4, 8, 64))
         some = changed[place : place + size]
-        changed[place : place + size] = choose.choice((b"", some * 2, choose.randbytes(len(some)), some + b"\xff", bytes(size)))
+        changed[place : place + size] = choose.choice(
+            (b"", some * 2, choose.randbytes(len(some)), some + b"\xff", bytes(size))
+        )
     return bytes(changed[:limit])
 
 
@@ -223,7 +280,9 @@ def _npz(content, choose, raw):
     """Change members, their names and their packing; checksums fit again, but for one time in ten."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [(info.filename, archive.read(info)) for info in archive.infolist()[:20] if info.file_size < 1 << 16]
+            members = [
+                (info.filename, archive.read(info)) for info in archive.infolist()[:20] if info.file_size < 1 << 16
+            ]
     except Exception:  # noqa: BLE001 - zipfile fails in many ways
         return raw(content, 1 << 20)
     way = choose.randrange(6)

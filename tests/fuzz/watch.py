@@ -1,4 +1,4 @@
-"""Sees what a reader does besides reading: running code, starting programs, reaching a network, changing other files."""
+"""Sees what a reader does besides reading: running code, starting programs, reaching networks, changing other files."""
 
 import contextlib
 import os

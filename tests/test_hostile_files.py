@@ -1,0 +1,614 @@
+"""Files made to do harm: bombs, lies, endless things, and names and queries that mean something else, one by one.
+
+What takes memory is read in a process of its own that may not have it.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_arrays import header as npy_header
+from tests.test_history import LINE
+from tests.test_model_file import with_header, with_text
+from twolayer.checkpoint import Checkpoints, Purpose
+from twolayer.data import idx, packed, tables
+from twolayer.data.arrays import read_npy, read_npz
+from twolayer.data.idx import read_idx
+from twolayer.data.tables import read_table
+from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.files.model_file import from_bytes, load, to_bytes
+from twolayer.files.run_folder import RunFolder
+from twolayer.history import from_json_lines, read_history, to_json_lines
+from twolayer.solvers import make_solver
+
+MIB = 2**20
+ROOM = 64 * MIB  # beyond what a process has when all is imported
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+
+
+def zeros_in_gzip(n_mib):
+    """Return gzip members that hold so many MiB of zeros in a thousandth of that, made in a moment."""
+    return gzip.compress(bytes(16 * MIB), 9, mtime=0) * (n_mib // 16)
+
+
+def zeros_in_deflate(n_mib):
+    """Return a deflate stream of so many MiB of zeros."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(16 * MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return block * (n_mib // 16) + b"\3\0"
+
+
+def zip_of(*members):
+    """Return an archive of members (name, packed content, size claimed, method), which may claim what they like."""
+    body, directory = b"", b""
+    for name, content, size, method in members:
+        fields = struct.pack("<HHHHHIII", 20, 0, method, 0, 33, zlib.crc32(content), len(content), size)
+        names = struct.pack("<HH", len(name), 0)
+        directory += b"PK\1\2" + b"\x14\0" + fields + names + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
+        body += b"PK\3\4" + fields + names + name + content
+    end = struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(directory), len(body), 0)
+    return body + directory + b"PK\5\6" + end
+
+
+def npz_of_zeros(n_mib, *, name=b"X.npy", shape=None, descr="|u1"):
+    """Return the member of an NPZ that holds so many MiB of zeros, deflated."""
+    start = npy_header(shape or (n_mib * MIB // 8, 8), descr)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    content = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH) + zeros_in_deflate(n_mib)
+    return name, content, len(start) + n_mib * MIB, 8
+
+
+def idx_header(*sizes, code=8):
+    return bytes([0, 0, code, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+
+
+def sparse(path, start, n_bytes):
+    """Write a file that is as large as asked and takes no room on the disk."""
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(n_bytes)
+
+
+READ = """
+import json, resource, sys
+from pathlib import Path
+import numpy, safetensors.numpy
+from twolayer.checkpoint import Checkpoints, Purpose
+from twolayer.data.arrays import read_npy, read_npz
+from twolayer.data.idx import read_idx
+from twolayer.data.tables import read_table
+from twolayer.errors import TwoLayerError
+from twolayer.files.model_file import load
+from twolayer.history import read_history
+from twolayer.solvers import make_solver
+
+def read_checkpoint(path):
+    return Checkpoints(path, Purpose({}, [])).read(make_solver("gd", 1.0), {})
+
+reader, room, *paths = sys.argv[1:]
+status = Path("/proc/self/status").read_text().splitlines()
+used = 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + int(room), resource.RLIM_INFINITY))
+for path in paths:
+    try:
+        globals()[reader](path)
+    except TwoLayerError as error:
+        print(json.dumps(str(error)))
+    except BaseException as error:
+        print(json.dumps(f"{type(error).__name__}: {error}"))
+    else:
+        print(json.dumps("a result"))
+"""
+
+
+def read_with_little_memory(reader, *paths, room=ROOM):
+    """Return what a reader says of files in a process with so little room; "a result" where it reads them."""
+    command = [sys.executable, "-c", READ, reader, str(room), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@LINUX
+def test_gzipped_idx_files_that_claim_much_are_refused_before_memory_is_taken(tmp_path):
+    """A gigabyte of zeros in a megabyte, whether or not it is there; nor is anything behind what is claimed read."""
+    contents = {
+        "holds": gzip.compress(idx_header(1024, MIB)) + zeros_in_gzip(1024),
+        "claims": gzip.compress(idx_header(1024, MIB)) + os.urandom(MIB),
+        "tail": gzip.compress(idx_header(8)) + zeros_in_gzip(1024),
+        "numbers": gzip.compress(idx_header(128, MIB, code=14)) + zeros_in_gzip(1024),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+
+    said = dict(zip(contents, read_with_little_memory("read_idx", *map(tmp_path.joinpath, contents)), strict=True))
+
+    for name in ("holds", "claims", "numbers"):
+        assert "claims 1,073,741,824 bytes out of 1,0" in said[name]
+        assert "a decompression bomb" in said[name]
+    assert "holds more than the 8 bytes" in said["tail"]
+
+
+def test_a_gzipped_idx_file_may_hold_a_hundred_times_what_is_stored(tmp_path, monkeypatch):
+    """Not a byte more, beyond what any file may hold."""
+    monkeypatch.setattr(packed, "MOST_ALWAYS", 1000)
+    for size, good in ((1000, True), (1001, False)):
+        (tmp_path / "zeros").write_bytes(gzip.compress(idx_header(size) + bytes(size), 9, mtime=0))
+        if good:
+            assert read_idx(tmp_path / "zeros").tolist() == [0] * size
+            continue
+        monkeypatch.setattr(packed, "MOST_TIMES", 10)
+        with pytest.raises(FileFormatError, match=r"claims 1,001 bytes out of \d\d: a decompression bomb"):
+            read_idx(tmp_path / "zeros")
+
+
+@LINUX
+def test_archives_that_claim_much_are_refused_before_memory_is_taken(tmp_path):
+    """One member or several together, letters that take four bytes each, truth values that take eight as labels."""
+    rows = 64 * MIB
+    contents = {
+        "one": [npz_of_zeros(1024)],
+        "several": [npz_of_zeros(160, name=name) for name in (b"x_train.npy", b"x_test.npy")],
+        "letters": [
+            npz_of_zeros(16, shape=(16 * MIB, 1)),
+            npz_of_zeros(80, name=b"y.npy", shape=(16 * MIB,), descr="|S5"),
+        ],
+        "truths": [npz_of_zeros(64, shape=(rows, 1)), npz_of_zeros(64, name=b"y.npy", shape=(rows,), descr="|b1")],
+    }
+    for name, members in contents.items():
+        (tmp_path / name).write_bytes(zip_of(*members))
+
+    said = dict(zip(contents, read_with_little_memory("read_npz", *map(tmp_path.joinpath, contents)), strict=True))
+
+    for name, sentence in said.items():
+        assert "a decompression bomb" in sentence, name
+    assert re.search(r"claims 1,073,741,\d\d\d bytes out of 1,\d\d\d,\d\d\d:", said["one"])
+
+
+@LINUX
+def test_an_archive_with_very_many_members_is_refused_before_they_are_listed(tmp_path):
+    """Each would take a kilobyte of memory."""
+    entry = zip_of((b"a", b"", 0, 0))
+    directory = entry[entry.index(b"PK\1\2") : entry.index(b"PK\5\6")]
+    n = 1_000_000
+    end = struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, n * len(directory), 0, 0)
+    (tmp_path / "many.npz").write_bytes(directory * n + b"PK\5\6" + end)
+
+    assert "too many arrays" in read_with_little_memory("read_npz", tmp_path / "many.npz")[0]
+
+
+def test_archives_that_lie_give_an_error(tmp_path):
+    """Sizes too large and too small, members that overlap, a name twice or with a zero in it, another file's start."""
+    content = npy_header((4, 2)) + bytes(8)
+    size = len(content)
+    twice = zip_of((b"X.npy", content, size, 0), (b"X.npy", content, size, 0))
+    overlapping = bytearray(zip_of((b"X.npy", content, size, 0), (b"y.npy", content, size, 0)))
+    second = overlapping.rindex(b"PK\1\2")
+    overlapping[second + 42 : second + 46] = bytes(4)
+    lies = {
+        "more than there is": (zip_of((b"X.npy", content, 10**6, 0)), "more than it can hold"),
+        "less than there is": (zip_of((b"X.npy", content, size - 1, 0)), "damaged"),
+        "another checksum": (zip_of((b"X.npy", content, size, 0)).replace(content, content[:-1] + b"\1"), "damaged"),
+        "a name twice": (twice, "both X and X"),
+        "another name inside": (zip_of((b"X.npy", content, size, 0)).replace(b"X.npy", b"Y.npy", 1), "damaged"),
+        "a name of a folder": (zip_of((b"X.npy/", b"", 0, 0)), "no array x_train or X"),
+        "a name of a path": (zip_of((b"../../X.npy", content, size, 0)), "no array x_train or X"),
+        "a long name": (zip_of((b"a" * 60_000, content, size, 0)), "it has a{40}: save"),
+        "overlapping": (bytes(overlapping), "damaged"),
+        "nested headers": (zip_of((b"X.npy", npy_header("(" * 4000), len(npy_header("(" * 4000)), 0)), "header"),
+        "a header of headers": (zip_of((b"X.npy", content[:8] * 1000, 8000, 0)), "header"),
+        "no archive": (b"PK\3\4" + bytes(100), "not an NPZ"),
+    }
+    for name, (archive, sentence) in lies.items():
+        (tmp_path / f"{name}.npz").write_bytes(archive)
+        with pytest.raises(TwoLayerError, match=sentence):
+            read_npz(tmp_path / f"{name}.npz")
+
+
+@LINUX
+def test_packed_tables_that_hold_much_are_refused_before_they_are_read(tmp_path):
+    """A gigabyte of line ends, of zeros and of JSON in a megabyte."""
+    lines = gzip.compress(b"1,2\n" * 4 * MIB, 9) * 64
+    objects = gzip.compress(b'{"a": 1}\n' * MIB, 9) * 64
+    for name, content in (("a.csv.gz", lines), ("b.csv.gz", zeros_in_gzip(1024)), ("c.jsonl.gz", objects)):
+        (tmp_path / name).write_bytes(content)
+    names = sorted(path for path in tmp_path.iterdir())
+
+    for sentence in read_with_little_memory("read_table", *names, room=256 * MIB):
+        assert "a decompression bomb" in sentence
+
+
+@LINUX
+def test_headers_that_claim_more_than_any_memory_are_refused(tmp_path):
+    """Of 2^63 bytes and beyond, in each format, without a byte of memory for them."""
+    claims = {
+        "read_idx": (idx_header(2**31, 2**31, 2, code=14), "claims"),
+        "read_npy": (npy_header((2**62, 2)), "promises"),
+        "read_npz": (zip_of((b"X.npy", npy_header((2**62, 2)), 2**32 - 2, 8)), "more than it can hold|claims"),
+        "load": ((2**63).to_bytes(8, "little") + b"{}", "cut short"),
+        "read_checkpoint": ((2**63).to_bytes(8, "little") + b"{}", "cut short"),
+    }
+    for reader, (content, sentence) in claims.items():
+        path = tmp_path / (f"{reader}.npy" if reader == "read_npy" else reader)
+        path.write_bytes(content)
+        assert re.search(sentence, read_with_little_memory(reader, path)[0]), reader
+
+
+@LINUX
+def test_large_files_with_nothing_in_them_are_refused_before_they_are_read(tmp_path, small_model):
+    """Four gigabytes of a hole in the disk: models, checkpoints, histories."""
+    start = to_bytes(small_model)
+    sparse(tmp_path / "model", start, 4 * 2**30)
+    sparse(tmp_path / "larger", start, 4 * 2**30 + 1)
+    sparse(tmp_path / "zeros", b"", 4 * 2**30)
+    sparse(tmp_path / "history", b"", 256 * MIB + 1)
+    checkpoint = with_text(start, b'"twolayer"', b'"twolayer_checkpoint"')
+    sparse(tmp_path / "checkpoint", checkpoint, 16 * 2**30)
+    sparse(tmp_path / "larger checkpoint", checkpoint, 16 * 2**30 + 1)
+
+    models = read_with_little_memory("load", tmp_path / "model", tmp_path / "larger", tmp_path / "zeros")
+    (history,) = read_with_little_memory("read_history", tmp_path / "history")
+    checkpoints = read_with_little_memory("read_checkpoint", tmp_path / "checkpoint", tmp_path / "larger checkpoint")
+
+    assert "do not end where the file ends" in models[0]
+    assert "larger than any model" in models[1]
+    assert "cut short" in models[2]
+    assert "larger than any history" in history
+    assert "do not end where it ends" in checkpoints[0]
+    assert "larger than any checkpoint" in checkpoints[1]
+
+
+HEAVY = {  # JSON texts of 16 MiB that would become many objects
+    "lists": b'{"a":[' + b"[]," * 5_500_000 + b"0]}",
+    "objects": b'{"a":[' + b"{}," * 5_500_000 + b"0]}",
+    "nested lists": b'{"a":[' + b"[[[[[[[]]]]]]]," * 1_100_000 + b"0]}",
+    "names": b"{" + b",".join(b'"%x":0' % k for k in range(1_400_000)) + b"}",
+    "names apart from colons": b"{" + b",".join(b'"%x" :0' % k for k in range(1_200_000)) + b"}",
+}
+
+
+@LINUX
+def test_a_header_of_many_parts_is_refused_before_it_is_decoded(tmp_path, small_model):
+    """Of 16 MiB, each of whose bytes would take fifty of memory; the text within the header as the header itself."""
+    content = to_bytes(small_model)
+    paths = []
+    for name, text in HEAVY.items():
+        paths += [tmp_path / name, tmp_path / f"{name} within"]
+        paths[-2].write_bytes(with_header(content, text[: 16 * MIB]))
+        within = with_text(
+            content, b'\\"settings\\":{', b'\\"settings\\":{\\"a\\":' + text.replace(b'"', b'\\"') + b","
+        )
+        paths[-1].write_bytes(within if within[:8] < b"\0\0\0\1" + bytes(4) else within[:8])
+
+    for path, sentence in zip(paths, read_with_little_memory("load", *paths, room=200 * MIB), strict=True):
+        assert "more than 250,000" in sentence or "cut short" in sentence or "not a JSON" in sentence, path
+
+
+@LINUX
+@pytest.mark.slow
+def test_a_header_of_many_numbers_takes_little_memory(tmp_path, small_model):
+    """What is not refused at 16 MiB is read within 300 MiB: numbers, and one long text."""
+    content = to_bytes(small_model)
+    paths = [tmp_path / "numbers", tmp_path / "text"]
+    for path, value in zip(
+        paths, (b"[" + b"1.5," * 4_190_000 + b"0]", b'\\"' + b"x" * 16_770_000 + b'\\"'), strict=True
+    ):
+        path.write_bytes(with_text(content, b'\\"settings\\":{', b'\\"settings\\":{\\"a\\":' + value + b","))
+
+    assert read_with_little_memory("load", *paths, room=300 * MIB) == ["a result", "a result"]
+
+
+@LINUX
+@pytest.mark.slow
+def test_a_long_history_is_read_within_little_memory(tmp_path):
+    """A million epochs in 400 MiB."""
+    with (tmp_path / "history.jsonl").open("w") as file:
+        for k in range(1_000_000):
+            file.write(json.dumps({**LINE, "iteration": k, "cost": 1 / (k + 1), "seconds": k / 7}) + "\n")
+
+    assert read_with_little_memory("read_history", tmp_path / "history.jsonl", room=400 * MIB) == ["a result"]
+
+
+@LINUX
+@pytest.mark.parametrize("content", [b"{" * MIB, b"[" * MIB, b'{"a":' * MIB, b"x" * 100 * MIB, b"[]," * 30 * MIB])
+def test_a_history_of_one_long_line_is_refused_before_it_is_read(tmp_path, content):
+    """Nested or not, however long."""
+    (tmp_path / "history.jsonl").write_bytes(content)
+
+    (sentence,) = read_with_little_memory("read_history", tmp_path / "history.jsonl")
+
+    assert "Line 1 of" in sentence
+
+
+@LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "filling"), [(b"", "ä".encode()), (b"a,b\n", b"x"), (b'a,b\n1,"', b"x\n")])
+def test_a_table_of_one_long_line_takes_no_more_memory_than_it_is_given(tmp_path, start, filling):
+    """A line of 100 MB, whatever it is made of; Python's own look at it included."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(start + filling * (100_000_000 // len(filling)))
+
+    (sentence,) = read_with_little_memory("read_table", path, room=1024 * MIB)
+
+    assert not sentence.startswith("MemoryError")
+    assert sentence == "a result" or str(path) in sentence
+
+
+WIDE = {
+    "commas": b"," * 8_000_000,
+    "commas behind a header": b"a,b\n" + b"," * 8_000_000,
+    "tabs": b"\t" * 100_000,
+    "semicolons": b"a;b\n1;2\n" + b";" * 20_001 + b"\n",
+    "quotes": b'"",' * 2_000_000,
+    "names": b",".join(b"c%d" % k for k in range(20_002)) + b"\n",
+}
+
+
+@LINUX
+def test_tables_of_more_columns_than_a_model_has_are_refused_before_they_are_read(tmp_path):
+    """DuckDB would take gigabytes for a megabyte of commas."""
+    for name, content in WIDE.items():
+        (tmp_path / f"{name}.csv").write_bytes(content)
+        (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(content, 1))
+
+    for sentence in read_with_little_memory("read_table", *sorted(tmp_path.iterdir()), room=128 * MIB):
+        assert "has more than 20,001 columns" in sentence
+
+
+def test_a_text_with_many_commas_is_one_value(tmp_path):
+    """Where it stands between quotes."""
+    (tmp_path / "text.csv").write_bytes(b'a,b\n1,"' + b"," * 30_000 + b'"\n')
+
+    assert read_table(str(tmp_path / "text.csv")).ask("SELECT a, length(b) FROM data") == [(1, 30_000)]
+
+
+READERS = {
+    "model": load,
+    "history": read_history,
+    "idx": read_idx,
+    "npz": read_npz,
+    "npy": read_npy,
+    "table": lambda path: read_table(str(path)),
+    "checkpoint": lambda path: Checkpoints(path, Purpose({}, [])).read(make_solver("gd", 1.0), {}),
+    "run": lambda path: RunFolder(path.parent, resume=True).read_arguments(),
+}
+NAMES = {"npy": "a.npy", "table": "a.csv", "run": "run.json"}
+
+
+@pytest.fixture(params=READERS)
+def reader(request, tmp_path):
+    """Return each reader and the path it is to read."""
+    return READERS[request.param], tmp_path / NAMES.get(request.param, "file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
+def test_a_pipe_is_refused_and_not_waited_for(reader):
+    """Nobody writes into it."""
+    read, path = reader
+    os.mkfifo(path)
+
+    with pytest.raises((StorageError, MissingFileError)):
+        read(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no devices by name")
+def test_a_device_that_never_ends_is_refused(reader):
+    """Also behind a link."""
+    read, path = reader
+    path.symlink_to("/dev/zero")
+
+    with pytest.raises((StorageError, MissingFileError)):
+        read(path)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no sockets by name")
+def test_a_socket_is_refused(reader, monkeypatch):
+    """As a pipe is."""
+    read, path = reader
+    monkeypatch.chdir(path.parent)
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(path.name)
+
+        with pytest.raises((StorageError, MissingFileError)):
+            read(path)
+
+
+def test_links_that_lead_nowhere_are_told(reader):
+    """To themselves, or to what is not there."""
+    read, path = reader
+    for target in (path.name, "nothing"):
+        path.symlink_to(target)
+        with contextlib.suppress(StorageError, MissingFileError):
+            assert read(path) is None  # of a checkpoint that is not there
+        path.unlink()
+
+
+def test_a_folder_is_told(reader):
+    """Where a file should be."""
+    read, path = reader
+    path.mkdir()
+
+    with pytest.raises((StorageError, MissingFileError)):
+        read(path)
+
+
+JSON = {
+    "deep lists": b"[" * 200_000,
+    "deep objects": b'{"a":' * 200_000,
+    "very many digits": b"9" * 10_000,
+    "a name twice": b'{"a":1,"a":2}',
+    "not a number": b"NaN",
+    "endless": b"-Infinity",
+    "too large": b"1e999",
+    "half a surrogate pair": b'"\\ud800"',
+    "a zero in a text": b'"\\u0000"',
+    "a zero": b"\0",
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "another encoding": '{"a": 1}'.encode("utf-16"),
+    "half a letter": b'"\xc3"',
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_that_is_none_or_too_much_is_told(tmp_path, small_model, name):
+    """As a header, a record, settings, a line of a history, a run's settings and among its arguments."""
+    text, content = JSON[name], to_bytes(small_model)
+    escaped = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    cases = [
+        lambda: from_bytes(with_header(content, text)),
+        lambda: from_bytes(with_text(content, b'"{\\"activation\\"', b'"' + escaped + b'{\\"activation\\"')),
+        lambda: from_json_lines(text.decode("latin-1")),
+        lambda: from_json_lines(json.dumps({**LINE, "cost": "@"}).replace('"@"', text.decode("latin-1"))),
+    ]
+    folder = RunFolder(tmp_path / "run")
+    for settings in (text, b'{"format_version": 1, "arguments": [' + text + b", 1]}"):
+        (tmp_path / "run" / "run.json").write_bytes(settings)
+        with pytest.raises(FileFormatError):
+            folder.read_arguments()
+    folder.release()
+    for case in cases:
+        with pytest.raises(FileFormatError):
+            case()
+    try:  # settings may hold any text
+        model = from_bytes(with_text(content, b'\\"settings\\":{', b'\\"settings\\":{\\"x\\":' + escaped + b","))
+    except FileFormatError:
+        return
+    assert name in {"half a surrogate pair", "a zero in a text"}
+    assert to_bytes(from_bytes(to_bytes(model))) == to_bytes(model)
+
+
+def test_a_history_with_a_name_twice_is_told():
+    """Whichever of the two was meant."""
+    line = json.dumps(LINE).replace('{"', '{"cost": 0.25, "', 1)
+
+    with pytest.raises(FileFormatError, match="Line 1"):
+        from_json_lines(line)
+
+
+def test_a_score_that_is_no_number_becomes_none():
+    """One's own measure may give it, and the file is read again."""
+    (epoch,) = from_json_lines(json.dumps({**LINE, "validation_score": 0.5}))
+    odd = type(epoch)(**{**LINE, "validation_cost": float("inf"), "validation_score": float("nan")})
+
+    assert from_json_lines(to_json_lines([odd])) == from_json_lines(json.dumps(LINE))
+
+
+def test_idx_files_of_impossible_shapes_are_told(tmp_path):
+    """More dimensions than an array has; sizes that are too large beside one of zero."""
+    for sizes in ((1,) * 65, (2**32 - 1,) * 255, (0, 2**31, 2**31, 2**31)):
+        (tmp_path / "odd").write_bytes(idx_header(*sizes) + b"x" * (0 not in sizes))
+        with pytest.raises(FileFormatError, match=f"{len(sizes)} dimensions"):
+            read_idx(tmp_path / "odd")
+
+
+def test_labels_saved_as_short_floats_are_read(tmp_path):
+    """Though float16 cannot tell what is too large a number."""
+    np.save(tmp_path / "X.npy", np.zeros((3, 1)))
+    np.save(tmp_path / "y.npy", np.array([0, 1, 60_000], np.float16))
+
+    assert read_npy(tmp_path / "X.npy").y_train.tolist() == [0, 1, 60_000]
+
+
+def test_a_wrong_label_is_named_by_its_place_wherever_it_is(tmp_path, monkeypatch):
+    """Labels are looked at block by block."""
+    from twolayer.data import arrays
+
+    monkeypatch.setattr(arrays, "_BLOCK_VALUES", 2)
+    np.save(tmp_path / "X.npy", np.zeros((5, 1)))
+    np.save(tmp_path / "y.npy", np.array([0, 1, 0, 0.5, 1]))
+
+    with pytest.raises(DataError, match=r"Label 3 .* is 0\.5"):
+        read_npy(tmp_path / "X.npy")
+
+
+QUERIES = {
+    "select 1); copy (select 1) to 'out.csv'; --": "cannot be read",
+    "select 1) to 'out.csv'": "cannot be read",
+    "select 1; copy (select 1) to 'out.csv'": "more than one SELECT",
+    "select 1; select 2": "more than one SELECT",
+    "with x as (select 1) insert into data select 1": "more than one SELECT",
+    "with x as (copy (select 1) to 'out.csv') select * from x": "cannot be read",
+    "select 1 /* ": "cannot be read",
+    "from enable_logging(storage='file', storage_path='out')": "cannot be read",
+    "from query('copy (select 1) to ''out.csv''')": "cannot be read",
+    "from 'https://example.com/x.csv'": "cannot be read",
+    "from read_csv('s3://bucket/x.csv')": "cannot be read",
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_reads_and_does_nothing_else(tmp_path, monkeypatch, query):
+    """It writes no file, starts no log, reaches no network, and is one SELECT."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises((FileFormatError, DataError), match=QUERIES[query]):
+        read_table(query)
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_wide_query_gives_a_table(tmp_path, monkeypatch):
+    """Though DuckDB's settings can then be changed no more."""
+    monkeypatch.chdir(tmp_path)
+    Path("wide.csv").write_text(",".join(f"c{k}" for k in range(100)) + "\n" + ",".join("x" * 100) + "\n")
+
+    table = read_table("select * from 'wide.csv'")
+    texts = ", ".join(tables.as_text(name) for name in table.kinds)
+
+    assert len(texts) > tables._WIDE_QUERY
+    assert table.ask(f"SELECT {texts} FROM {table.whole}") == [("x",) * 100]
+
+
+@pytest.mark.parametrize(
+    "name", ["x[1].csv", "x[!a].csv", "*.csv", "x?.csv", "~x.csv", "a'b.csv", 'a"b.csv', "x[1].jsonl"]
+)
+def test_a_file_is_read_by_its_name_and_no_other(tmp_path, monkeypatch, name):
+    """Whatever its name would mean as a pattern or in SQL."""
+    monkeypatch.chdir(tmp_path)
+    row = b'{"a": 7, "b": 8}\n' if name.endswith("jsonl") else b"a,b\n7,8\n"
+    for other in ("x1.csv", "xb.csv", "other.csv", "x1.jsonl"):
+        Path(other).write_bytes(row.replace(b"7", b"1"))
+    Path(name).write_bytes(row)
+
+    table = read_table(name)
+
+    assert table.ask(f"SELECT * FROM {table.whole}") == [(7, 8)]
+
+
+def test_names_of_columns_are_names_and_no_sql(tmp_path, monkeypatch):
+    """In a table's header, and in a model that is asked about one."""
+    monkeypatch.chdir(tmp_path)
+    names = ['a"b', "a'; DROP TABLE data; --", "*", "rowid", "c0", "(select 1)", "data", "frame"]
+    header = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    Path("odd.csv").write_text(f"{header}\n1,2,3,4,5,6,7,8\n9,10,11,12,13,14,15,16\n")
+
+    table = read_table("odd.csv")
+
+    assert list(table.kinds) == names
+    for k, name in enumerate(names):
+        assert table.ask(f"SELECT {tables.sql_name(name)} FROM {table.whole}") == [(k + 1,), (k + 9,)]
+
+
+def test_the_limits_are_those_that_are_promised():
+    """SECURITY.md names them."""
+    from twolayer import checkpoint, history
+    from twolayer.data import arrays
+    from twolayer.files import model_file
+
+    promised = (Path(__file__).parents[1] / "SECURITY.md").read_text()
+
+    assert (idx.MAX_BYTES, arrays.MAX_BYTES, model_file.MAX_FILE_BYTES) == (4 * 2**30,) * 3
+    assert (checkpoint.MAX_FILE_BYTES, history.MAX_FILE_BYTES) == (16 * 2**30, 256 * MIB)
+    assert (packed.MOST_ALWAYS, packed.MOST_TIMES) == (256 * MIB, 100)
+    for limit in ("4 GiB", "16 GiB", "256 MiB", "100 times"):
+        assert limit in promised
