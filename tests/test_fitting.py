@@ -249,13 +249,13 @@ def test_classes_can_be_named_in_an_order_of_ones_own(blobs):
     st.one_of(st.none(), st.integers(0, 2**32 - 1)),
 )
 def test_balanced_is_scikit_learns(y, seed):
-    """The weights of the classes are those of `compute_class_weight`, with and without weights of the samples."""
+    """The weights of the classes are those of `compute_class_weight`; a sample that weighs 3 counts as three samples."""
     classes = np.unique(y)
-    own = None if seed is None else 0.1 + np.random.default_rng(seed).random(len(y))
+    own = None if seed is None else np.random.default_rng(seed).integers(1, 5, len(y))
 
     weight = weigh_classes(y, classes, "balanced", own)
 
-    theirs = compute_class_weight("balanced", classes=classes, y=y, sample_weight=own)
+    theirs = compute_class_weight("balanced", classes=classes, y=y if own is None else y.repeat(own))
     np.testing.assert_allclose(weight, theirs[np.searchsorted(classes, y)] * (1 if own is None else own), rtol=1e-12)
     totals = [weight[y == label].sum() for label in classes]
     np.testing.assert_allclose(totals, totals[0], rtol=1e-12)

@@ -38,10 +38,10 @@ def test_trainings_hold_on_to_nothing(warm_up, n_trainings):
 @at_hand
 @pytest.mark.parametrize("name", ["memory", "threads", "files"])
 def test_what_is_held_on_to_is_found(name, tmp_path):
-    """Of trainings that keep 300 kB, a thread or an open file each."""
+    """Of trainings that keep a megabyte, a thread or an open file each."""
     kept, end = [], threading.Event()
     makers = {
-        "memory": lambda: bytearray(os.urandom(300_000)),
+        "memory": lambda: bytearray(os.urandom(1_000_000)),
         "threads": lambda: threading.Thread(target=end.wait),
         "files": Path(os.devnull).open,
     }

@@ -168,7 +168,7 @@ def test_tiles_are_larger_where_there_are_no_zeros_to_leave_out(digits):
 def test_wide_sparse_samples_are_put_in_order_without_filling_memory():
     """Half a million features, of which few are looked at; the figures are those of the blackboard."""
     random = np.random.default_rng(0)
-    rows = sparse.random_array((300, 500_000), density=2e-5, format="csr", rng=random)
+    rows = sparse.random_array((300, 500_000), density=2e-5, format="csr", random_state=random)
     Y, network = random.integers(0, 2, (1, 300)).astype(float), start(random, 500_000, 2, 1)
     tracemalloc.start()
     got = Tiles(rows.T, Y).evaluate(network)

@@ -127,7 +127,7 @@ class Checkpoints:
             return _to_state(record, arrays, solver, like)
         except KeyError as error:
             raise _damaged(str(self.path), f"it lacks {_short(error)}") from None
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except _ERRORS as error:
             raise _damaged(str(self.path), _short(error)) from None
 
     def offer(self, state: TrainingState) -> None:

@@ -302,7 +302,7 @@ def _npz(content, choose, raw):
                 info = zipfile.ZipInfo(name)
                 info.extra = b"ab\2\0cd" if choose.random() < 0.1 else b""
                 packing = choose.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-                archive.writestr(info, data, packing) if name not in archive.namelist() else None
+                archive.writestr(info, data, packing) if info.filename not in archive.namelist() else None
         changed = file.getvalue()
     return raw(changed, 1 << 20) if choose.random() < 0.1 else changed
 

@@ -58,7 +58,7 @@ def checkpoints() -> dict[str, bytes]:
         for solver in SOLVERS:
             path = Path(folder, solver)
             train_tiny(path, solver, on_epoch=lambda epoch: epoch.iteration == 4)
-            files[f"of {solver}"] = path.read_bytes()
+            files[f"of {solver}"] = _with_values(_with_record(path.read_bytes(), seconds=0.5), "history.seconds", 0.25)
     whole, with_key = files["of gd"], functools.partial(_with_record, files["of gd"])
     return files | {
         "no file": b"",
@@ -83,7 +83,17 @@ def checkpoints() -> dict[str, bytes]:
         "an accuracy of two": _with_values(whole, "history.train_accuracy", 2.0),
         "a score that is none": _with_values(files["of adam"], "history.validation_score", np.nan),
         "a header that ends elsewhere": whole + bytes(8),
+        "a random state that is none": test_model_file.with_text(files["of adam"], b'\\"PCG64\\"', b"null"),
+        "a random state of text": _with_random_state(files["of adam"], "x"),
+        "a random state of huge numbers": _with_random_state(files["of adam"], 10**300),
     }
+
+
+def _with_random_state(content: bytes, state: object) -> bytes:
+    """Return a checkpoint of Adam with another state of its random order."""
+    record = json.loads(test_model_file.header_of(content)["__metadata__"]["twolayer_checkpoint"])
+    record["solver"]["dict"]["random"]["dict"]["state"] = state
+    return _with_record(content, solver=record["solver"])
 
 
 def _with_values(content: bytes, name: str, value: float) -> bytes:
@@ -271,6 +281,9 @@ def npz_files() -> dict[str, bytes]:
         "labels without samples": npz(X=npy(), y_test=npy(shape=(4,), values=b"\0\1\0\1")),
         "tests of another shape": npz(X=npy(), X_test=npy(shape=(2, 4))),
         "objects": npz(X=npy(np.array([[print]], object))),
+        "labels that signal": npz(
+            X=npy(shape=(2, 1), values=b"12"), y=npy(shape=(2,), descr="<f4", values=b"\1\0\x80\x7f" * 2)
+        ),
         "no array": npz(X=b"hello"),
         "empty": b"",
         "cut": packed[:-30],

@@ -210,8 +210,6 @@ def _read_archive(archive: zipfile.ZipFile, path: Path, stored_bytes: int) -> Ar
     names = {role: f"{info.filename.removesuffix('.npy')} of {path}" for role, info in members.items()}
     for role, info in members.items():
         _check_member(info, names[role], stored_bytes)
-    packed = [role for role, info in members.items() if info.compress_type != zipfile.ZIP_STORED]
-    check_unpacked(str(path), sum(members[role].file_size for role in packed), stored_bytes)
     headers = {}
     for role, info in sorted(members.items()):  # X before y
         with archive.open(info) as stream:
@@ -223,6 +221,7 @@ def _read_archive(archive: zipfile.ZipFile, path: Path, stored_bytes: int) -> Ar
         else:
             _check_labels(header, headers[f"X{role[1:]}"].shape[0], names[role])
         _check_memory(header, names[role], samples=role.startswith("X"))
+    packed = [role for role, info in members.items() if info.compress_type != zipfile.ZIP_STORED]
     unpacked = sum(headers[role].memory(samples=role.startswith("X")) for role in packed)
     check_unpacked(str(path), unpacked, stored_bytes)
     _check_alike(headers, path)
@@ -429,8 +428,9 @@ def _as_whole_numbers(y: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any
     """Return labels that were saved as floats."""
     numbers = np.empty(len(y), np.int64)
     for start, stored in _blocks(y):
-        block = stored.astype(np.result_type(stored, np.float64))  # float16 cannot tell what is too large
-        whole = np.isfinite(block) & (np.abs(block) <= _MAX_WHOLE) & (block == np.rint(block))
+        with np.errstate(invalid="ignore"):  # of a NaN that signals
+            block = stored.astype(np.result_type(stored, np.float64))  # float16 cannot tell what is too large
+            whole = np.isfinite(block) & (np.abs(block) <= _MAX_WHOLE) & (block == np.rint(block))
         if not whole.all():
             first = int(np.argmin(whole))
             raise DataError(f"Label {start + first} (from 0) of {name} is {stored[first]}: use whole numbers or text.")

@@ -324,8 +324,9 @@ def _from_mapping(columns: Mapping[Any, Any]) -> dict[str, np.ndarray[Any, Any]]
 def _from_series(series: Any) -> np.ndarray[Any, Any]:
     """Return a column of polars as an array; missing values are None in one of objects."""
     if series.dtype.is_numeric() and not series.null_count():
-        with contextlib.suppress(Exception):  # NumPy has not all of its types
-            return np.asarray(series.to_numpy())
+        with contextlib.suppress(Exception):  # NumPy has not all of its types, and polars panics there before 2.0
+            kind = np.dtype(str(series.dtype).lower())
+            return np.asarray(series.to_numpy(), kind)
     return np.fromiter(series.to_list(), object, len(series))
 
 
