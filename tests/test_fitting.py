@@ -249,7 +249,7 @@ def test_classes_can_be_named_in_an_order_of_ones_own(blobs):
     st.one_of(st.none(), st.integers(0, 2**32 - 1)),
 )
 def test_balanced_is_scikit_learns(y, seed):
-    """The weights of the classes are those of `compute_class_weight`; a sample that weighs 3 counts as three samples."""
+    """The weights of the classes are those of `compute_class_weight`; a sample of weight 3 counts as three samples."""
     classes = np.unique(y)
     own = None if seed is None else np.random.default_rng(seed).integers(1, 5, len(y))
 

@@ -25,7 +25,9 @@ from twolayer.checkpoint import Checkpoints, Purpose
 from twolayer.data import idx, packed, tables
 from twolayer.data.arrays import read_npy, read_npz
 from twolayer.data.idx import read_idx
-from twolayer.data.tables import read_table
+from twolayer.data.rows import gather
+from twolayer.data.survey import survey_table
+from twolayer.data.tables import TableRows, as_table, read_table
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
 from twolayer.files.model_file import from_bytes, load, to_bytes
 from twolayer.files.run_folder import RunFolder
@@ -87,7 +89,9 @@ import numpy, safetensors.numpy
 from twolayer.checkpoint import Checkpoints, Purpose
 from twolayer.data.arrays import read_npy, read_npz
 from twolayer.data.idx import read_idx
-from twolayer.data.tables import read_table
+from twolayer.data.rows import gather
+from twolayer.data.survey import survey_table
+from twolayer.data.tables import TableRows, as_table, read_table
 from twolayer.errors import TwoLayerError
 from twolayer.files.model_file import load
 from twolayer.history import read_history
@@ -363,6 +367,73 @@ def test_tables_of_more_columns_than_a_model_has_are_refused_before_they_are_rea
 
     for sentence in read_with_little_memory("read_table", *sorted(tmp_path.iterdir()), room=128 * MIB):
         assert "has more than 20,001 columns" in sentence
+
+
+def wide_table(path, columns, row):
+    """Write a table of columns whose values a function of row and column gives; the last one tells the classes."""
+    lines = [",".join(f"c{k}" for k in range(columns))]
+    lines += [",".join(str(row(m, k)) for k in range(columns - 1)) + f",{m % 2}" for m in range(30)]
+    path.write_text("\n".join(lines) + "\n")
+    return read_table(str(path), memory_bytes=128 * MIB)
+
+
+def test_many_columns_of_numbers_take_little_memory(tmp_path):
+    """Their different values are counted a few columns at a time."""
+    table = wide_table(tmp_path / "wide.csv", 400, lambda m, k: (m * k) % (7 + k % 5))
+
+    found = survey_table(table, "c399", share=0.25)
+
+    X = gather(TableRows(table, found.encoding))
+    names = [column.name for column in found.encoding.columns]
+    assert len(names) > 300
+    for place in (0, 127, 128, -1):
+        numbers = np.array(table.ask(f"SELECT {names[place]} FROM data")).ravel()
+        encoding = found.encoding.columns[place]
+        np.testing.assert_allclose(X[:, place], (numbers - encoding.mean) / encoding.deviation, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [lambda m, k: "abc"[m % 3], lambda m, k: m % 3])
+def test_the_work_for_a_table_grows_with_its_columns_and_not_with_their_square(tmp_path, monkeypatch, value):
+    """Though all of them hold the same: some queries for each, and none of more columns than can be planned quickly."""
+    asked = []
+    run = tables.Table._run
+    monkeypatch.setattr(tables.Table, "_run", lambda self, *query: asked.append(query[0]) or run(self, *query))
+    table = wide_table(tmp_path / "same.csv", 150, value)
+
+    found = survey_table(table, "c149", share=0.25)
+    gather(TableRows(table, found.encoding))
+
+    assert sum("is the same as 'c0'" in warning for warning in found.report.warnings) == 148
+    assert len(asked) < 10 * 150
+    assert all(query.count("bit_xor") <= 32 and query.count("DISTINCT") <= 32 for query in asked)
+    assert all(len(re.findall(r" AS c\d", query)) <= 129 for query in asked)
+
+
+def test_columns_are_the_same_where_each_row_is():
+    """The same values in another order are another column."""
+    random = np.random.default_rng(0)
+    texts, numbers = np.array(list("abc") * 20), np.arange(60) % 7
+    order = random.permutation(60)
+    columns = {"text": texts, "number": numbers, "other text": texts[order], "other number": numbers[order]}
+    table = as_table({**columns, "text again": texts, "number again": numbers, "y": random.permutation(60) % 2})
+
+    warnings = survey_table(table, "y").report.warnings
+
+    assert [warning for warning in warnings if "is the same as" in warning] == [
+        f"Column '{name} again' is the same as '{name}': --ignore one of them." for name in ("text", "number")
+    ]
+
+
+def test_rows_come_in_their_order_whichever_way_they_are_read(tmp_path, monkeypatch):
+    """DuckDB's threads may bring them in another one."""
+    table = wide_table(tmp_path / "wide.csv", 200, lambda m, k: m * k)
+    ask = table.ask_arrays
+    monkeypatch.setattr(table, "ask_arrays", lambda *query: [values[::-1] for values in ask(*query)])
+
+    columns = tables.select(table, [f"c{k}" for k in range(200)], 0, 10, 15)
+
+    for k in (0, 1, 127, 128, 198):
+        np.testing.assert_array_equal(columns[k], np.arange(10, 25) * k)
 
 
 def test_a_text_with_many_commas_is_one_value(tmp_path):

@@ -84,6 +84,9 @@ def checkpoints() -> dict[str, bytes]:
         "a score that is none": _with_values(files["of adam"], "history.validation_score", np.nan),
         "a header that ends elsewhere": whole + bytes(8),
         "a random state that is none": test_model_file.with_text(files["of adam"], b'\\"PCG64\\"', b"null"),
+        "a random state of an array": _with_random_state(
+            files["of adam"], {"array": "parameters.W1", "by_column": False}
+        ),
         "a random state of text": _with_random_state(files["of adam"], "x"),
         "a random state of huge numbers": _with_random_state(files["of adam"], 10**300),
     }

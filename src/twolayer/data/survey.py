@@ -6,9 +6,9 @@ means and levels, is learned of the training rows alone.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from twolayer.data.table_encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn,
 from twolayer.data.tables import Sql, Table, as_number, as_text, select, shortened, sql_name
 from twolayer.errors import DataError
 
+_T = TypeVar("_T")
 MAX_CLASSES = 1000
 _EXACT_ROWS = 50_000  # of more rows different values are counted approximately
 _GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
@@ -30,6 +31,7 @@ _LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
 _NUMBERS_WITH_FLAWS = 0.9
 _UNCERTAIN = 2.0**53  # from here on neighbours become the same number
 _ON_REQUEST = "on request"
+_AT_ONCE = 32  # columns; the time and the memory for the different values of more grow with their square
 _UNIQUE = "nearly every row has a value of its own"
 
 
@@ -244,14 +246,20 @@ def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
     """Return the columns that only count the rows, in any order."""
     if not names or table.n_rows < _LEAST_COUNTED:
         return set()
-    query = []
-    for name in map(sql_name, names):
-        different = _count_different(name, table.n_rows)
-        query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
-    row = table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
+    row: list[Any] = []
+    for some_names in _batches(names):
+        query = []
+        for name in map(sql_name, some_names):
+            different = _count_different(name, table.n_rows)
+            query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
+        row += table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
     figures = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
     n = table.n_rows
     return {name for name, some, span, different in figures if some == n and span == n - 1 and different >= 0.9 * n}
+
+
+def _batches(columns: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (columns[first : first + _AT_ONCE] for first in range(0, len(columns), _AT_ONCE))
 
 
 def _count_different(value: Sql, n_rows: int) -> Sql:
@@ -263,8 +271,11 @@ _TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
 
 def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Found]:
     """Return what columns of numbers hold."""
-    if not names:
-        return []
+    return [column for some in _batches(names) for column in _find_some_numbers(table, some, counters, n_train)]
+
+
+def _find_some_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Found]:
+    """Return what a few columns of numbers hold."""
     aliases = [f"x{k}" for k in range(len(names))]
     numbers = ", ".join(f"{as_number(name)} AS {x}" for x, name in zip(aliases, names, strict=True))
     source = f"(SELECT {numbers} FROM {_TRAINING.format(table.whole)})"
@@ -406,8 +417,11 @@ def _find_twins(table: Table, used: Sequence[_Found]) -> list[tuple[str, str]]:
     alike = [column for column in used if keys[column.key] > 1]
     if not alike:
         return []
-    sums = ", ".join(f"bit_xor(hash(_twolayer_row, {_value(column)}))" for column in alike)
-    checksums = table.ask(f"SELECT {sums} FROM {_TRAINING.format(table.whole)}")[0]
+    checksums: list[Any] = []
+    for some in _batches(alike):
+        # hashed twice: the hash of two values is one XOR another, and those of the rows would cancel out
+        sums = ", ".join(f"bit_xor(hash(hash(_twolayer_row, {_value(column)})))" for column in some)
+        checksums += table.ask(f"SELECT {sums} FROM {_TRAINING.format(table.whole)}")[0]
     first: dict[Any, str] = {}
     pairs = [
         (column.name, first.setdefault((column.key, checksum), column.name))

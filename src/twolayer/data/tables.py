@@ -45,6 +45,7 @@ _COUNTER = "file_row_number"  # DuckDB's name for the place of a row in its Parq
 _SUFFIXES = (*_TEXT_FILES, *_JSON_FILES, *_PARQUET_FILES)
 _THREAD_BYTES = 2**28  # that one thread of DuckDB's should have, for a group of rows of a Parquet file
 _EXAMPLE_LENGTH = 40
+_EXPRESSIONS_AT_ONCE = 128  # the time to plan a query of more grows with their square
 _WIDE_QUERY = 20_000  # letters; DuckDB compares each part of a longer one with every other to find the same work twice
 _BUFFER_BYTES = 8_000_000  # of a text file that DuckDB holds at once, and a line at most
 _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out its columns' kinds
@@ -211,14 +212,18 @@ def select(
 ) -> list[np.ndarray[Any, Any]]:
     """Return expressions of some rows of one part of a table, in their order."""
     source, counter, _ = table.parts[part]
-    listed = ", ".join(f"{expression} AS c{k}" for k, expression in enumerate([counter, *expressions]))
     where = f"{counter} >= {start} AND {counter} < {start + size}"
-    query = f"SELECT {listed} FROM {source} WHERE {where}"
-    places, *columns = table.ask_arrays(query, parameters or None)
-    if (places[1:] > places[:-1]).all():
-        return columns
-    order = np.argsort(places)  # several threads read them
-    return [column[order] for column in columns]
+    columns: list[np.ndarray[Any, Any]] = []
+    for first in range(0, len(expressions), _EXPRESSIONS_AT_ONCE):
+        some = [counter, *expressions[first : first + _EXPRESSIONS_AT_ONCE]]
+        listed = ", ".join(f"{expression} AS c{k}" for k, expression in enumerate(some))
+        used = {name: value for name, value in (parameters or {}).items() if f"${name}::" in listed}
+        places, *found = table.ask_arrays(f"SELECT {listed} FROM {source} WHERE {where}", used or None)
+        if not (places[1:] > places[:-1]).all():  # several threads read them
+            order = np.argsort(places)
+            found = [column[order] for column in found]
+        columns += found
+    return columns
 
 
 def is_table_name(name: str) -> bool:
