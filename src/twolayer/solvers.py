@@ -327,8 +327,9 @@ class LBFGS:
         """Go along the direction to a point that satisfies the strong Wolfe conditions."""
         assert evaluation is not None
         g = _flatten(evaluation.grads, "d")
-        direction = -self._apply_inverse_curvature(g)
-        slope = _dot(g, direction)
+        with range_overrun():
+            direction = -self._apply_inverse_curvature(g)
+            slope = _dot(g, direction)
         if not slope < 0:  # the memory has gone bad by rounding: begin anew
             self._steps, self._changes = [], []
             direction, slope = -g, -_dot(g, g)

@@ -77,6 +77,7 @@ def checkpoints() -> dict[str, bytes]:
         "no wait": with_key(wait={}),
         "not a number": whole[:-8] + b"\xff" * 8,
         "no curvature": _with_values(files["of lbfgs"], "solver.changes.0", 0.0),
+        "steps that overflow": _with_values(files["of lbfgs"], "solver.steps.1", 1e300),
         "an infinite step": _with_values(files["of lbfgs"], "solver.steps.1", np.inf),
         "a cost that is none": _with_values(whole, "history.cost", np.nan),
         "a cost without end": _with_values(whole, "history.cost", np.inf),

@@ -102,9 +102,9 @@ def read_one_npy(content: bytes, folder: Path) -> None:
 def read_csv(content: bytes, folder: Path) -> None:
     """Read a table, and make samples of all columns but the last, which tells the classes."""
     path = _put(content, folder / ("x.csv.gz" if content.startswith(b"\x1f\x8b") else "x.csv"))
-    if _n_separators(unpack(content)[0]) >= MOST_COLUMNS:
-        return
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    if _n_separators(unpack(content)[0].decode(encoding, "replace")) >= MOST_COLUMNS:
+        return
     table, _ = open_table(str(path), ReadOptions(encoding=encoding, memory_bytes=TABLE_BYTES))
     survey = survey_table(table, list(table.kinds)[-1], share=0.25)
     assert len(survey.codes) == table.n_rows
@@ -172,9 +172,9 @@ def _missing(table):
     return {column.name: np.array([None], object) for column in table.columns}
 
 
-def _n_separators(content):
+def _n_separators(text):
     """Return how many separators a line has at most."""
-    return max(len(re.findall(rb"[,;\t| ]", line)) for line in content.splitlines() or [b""])
+    return max(len(re.findall(r"[,;\t| ]", line)) for line in re.split(r"[\r\n]", text))
 
 
 def _check_arrays(arrays):
