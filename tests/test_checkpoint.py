@@ -14,7 +14,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from twolayer import checkpoint as module
-from twolayer.checkpoint import Checkpoints, Purpose
+from twolayer.checkpoint import Checkpoints, Purpose, seal
 from twolayer.data.rows import ArrayRows
 from twolayer.errors import DataError, FileFormatError, SettingError, StorageError, TwoLayerError
 from twolayer.files.model_file import to_bytes
@@ -336,19 +336,24 @@ def record_of(content):
     return json.loads(header["__metadata__"]["twolayer_checkpoint"])
 
 
+def sealed(arrays, record):
+    """Return a checkpoint whose checksum is right."""
+    return seal(save_arrays(arrays, metadata={"twolayer_checkpoint": json.dumps(record, sort_keys=True)}))
+
+
 def with_record(content, **changes):
     """Return a checkpoint with another record; a change may be a function of the old value."""
     record = record_of(content)
     for name, change in changes.items():
         record[name] = change(record[name]) if callable(change) else change
-    return save_arrays(load_arrays(content), metadata={"twolayer_checkpoint": json.dumps(record)})
+    return sealed(load_arrays(content), record)
 
 
 def with_arrays(content, **changes):
     """Return a checkpoint with other arrays; dots are written as two underscores."""
     arrays = load_arrays(content)
     arrays |= {name.replace("__", "."): value for name, value in changes.items()}
-    return save_arrays(arrays, metadata={"twolayer_checkpoint": json.dumps(record_of(content))})
+    return sealed(arrays, record_of(content))
 
 
 def without(name):
@@ -360,7 +365,10 @@ BROKEN = {
     "no file of ours": (lambda _: b"\0" * 100, "cut short or of another kind"),
     "cut short": (lambda c: c[:-1], "damaged"),
     "an empty file": (lambda _: b"", "cut short"),
-    "a model": (lambda c: save_arrays(load_arrays(c), metadata={"twolayer": "{}"}), "damaged"),
+    "a model": (lambda c: save_arrays(load_arrays(c), metadata={"twolayer": "{}"}), "of another kind"),
+    "no checksum": (lambda c: with_record(c, checksum=""), "checksum"),
+    "another bit": (lambda c: c[:-5] + bytes([c[-5] ^ 16]) + c[-4:], "checksum"),
+    "another second": (lambda c: with_record(c, seconds=1.5).replace(b"1.5", b"1.7"), "checksum"),
     "a record that is none": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[]"}), "other names"),
     "deep JSON": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[" * 100_000}), "damaged"),
     "another type of numbers": (lambda c: with_arrays(c, x=np.zeros(3, np.int64)), "other types"),

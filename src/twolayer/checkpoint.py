@@ -8,7 +8,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,8 @@ MAX_FILE_BYTES = 16 * 2**30
 MAX_HEADER_BYTES = 2**20
 _KEY = "twolayer_checkpoint"
 _FIELDS = {"format_version", "library_version", "settings", "data", "engine", "iteration", "seconds"}
-_FIELDS |= {"parameters", "solver", "history", "wait"}
+_FIELDS |= {"parameters", "solver", "history", "wait", "checksum"}
+_CHECKSUM = re.compile(rb'(?<=\\"checksum\\": \\")[0-9a-f]{8}(?=\\")')  # as text within the text of the header
 _TYPES = {"F32", "F64"}
 _NAMES = ("W1", "b1", "W2", "b2")
 _COLUMNS = ("cost", "train_accuracy", "test_accuracy", "validation_cost", "validation_score", "seconds")
@@ -38,7 +41,7 @@ _MOST_ITERATIONS = 2**53
 _LEAST_CURVATURE = 1e-300  # of a pair of L-BFGS, which divides by it
 _ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)  # of wrong content
 _SHARE = 0.01  # of the time that checkpoints may cost
-_READ_BYTES_PER_SECOND, _WRITE_BYTES_PER_SECOND, _LEAST_SECONDS = 5e8, 1e8, 0.02  # a guess, until one was written
+_READ_BYTES_PER_SECOND, _WRITE_BYTES_PER_SECOND, _LEAST_SECONDS = 8e8, 3e8, 0.01  # a guess, until one was written
 _MOST_DIGESTED_BLOCKS = 8  # of samples that are read from disk: evenly spaced, the first and the last among them
 
 
@@ -95,7 +98,7 @@ class Checkpoints:
             raise StorageError(f"A checkpoint cannot be written to {path}: name a file in a folder that is there.")
         self._digest: str | None = None
         self._began = self._written = time.perf_counter()
-        self._spent = self._expected = 0.0
+        self._spent, self._last_cost = 0.0, math.nan
         self._last: TrainingState | None = None
 
     def read(self, solver: Solver, like: Arrays) -> TrainingState | None:
@@ -134,13 +137,10 @@ class Checkpoints:
         """Take note of a state, and write it if it is time to."""
         if self._last is None:
             self._began = self._written = time.perf_counter()
-            n_bytes = sum(array.nbytes for array in _arrays_of(state.parameters)) * 24  # L-BFGS: twenty, in float64
-            self._expected = _LEAST_SECONDS + n_bytes / _WRITE_BYTES_PER_SECOND
-            self._expected += self._purpose.n_bytes / _READ_BYTES_PER_SECOND
         self._last = state
         now = time.perf_counter()
         if self._seconds is None:
-            due = _SHARE * (now - self._began) >= self._spent + self._expected
+            due = _SHARE * (now - self._began) >= self._spent + self._cost(state)
         else:
             due = now - self._written >= self._seconds
         if due:
@@ -159,13 +159,21 @@ class Checkpoints:
         began = time.perf_counter()
         replace_file(self.path, self._to_bytes(self._last))
         self._written = time.perf_counter()
-        self._expected = self._written - began
-        self._spent += self._expected
+        self._last_cost = self._written - began
+        self._spent += self._last_cost
 
     def end(self, status: Status) -> None:
         """Write the last state of a training that was ended before its time."""
         if status in (Status.INTERRUPTED, Status.STOPPED_EARLY):
             self.write()
+
+    def _cost(self, state: TrainingState) -> float:
+        """Return the seconds that a checkpoint is expected to cost: as many as the last one."""
+        if not math.isnan(self._last_cost):
+            return self._last_cost
+        n_bytes = sum(array.nbytes for tree in (state.parameters, state.solver) for array in _arrays_of(tree))
+        read, write = self._purpose.n_bytes / _READ_BYTES_PER_SECOND, n_bytes / _WRITE_BYTES_PER_SECOND
+        return _LEAST_SECONDS + read + write
 
     def _samples_digest(self) -> str:
         if self._digest is None:
@@ -198,6 +206,7 @@ class Checkpoints:
             wait["best"] = {name: _to_json(value) for name, value in figures.items()} | counts
             wait["best"]["parameters"] = _pack(best.parameters, arrays, "best")
         record = {
+            "checksum": "00000000",
             "format_version": FORMAT_VERSION,
             "library_version": version("twolayer"),
             "settings": _plain(self._purpose.settings),
@@ -210,7 +219,22 @@ class Checkpoints:
             "history": _pack(_to_columns(state.history), arrays, "history"),
             "wait": wait,
         }
-        return save(arrays, metadata={_KEY: json.dumps(record, sort_keys=True, allow_nan=False)})
+        return seal(save(arrays, metadata={_KEY: json.dumps(record, sort_keys=True, allow_nan=False)}))
+
+
+def seal(content: bytes) -> bytes:
+    """Return a checkpoint with its checksum in its place: the CRC-32 of all bytes but the checksum's own eight."""
+    place, checksum = _find_checksum(content)
+    return content if place is None else content[: place.start()] + checksum + content[place.end() :]
+
+
+def _find_checksum(content: bytes) -> tuple[re.Match[bytes] | None, bytes]:
+    """Return where the checksum of a checkpoint stands, and what it must be."""
+    place = _CHECKSUM.search(content, 8, 8 + int.from_bytes(content[:8], "little"))
+    if place is None:
+        return None, b""
+    whole = memoryview(content)
+    return place, f"{zlib.crc32(whole[place.end() :], zlib.crc32(whole[: place.start()])):08x}".encode()
 
 
 def _iter_parts(samples: Any) -> Iterable[np.ndarray[Any, Any]]:
@@ -335,24 +359,34 @@ def _parse(file: BinaryIO, n_bytes: int, source: str) -> tuple[dict[str, Any], d
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
         types = {entry["dtype"] for entry in entries}
         whole = max((entry["data_offsets"][1] for entry in entries), default=0) == n_bytes - len(content)
-        arrays = load(content + file.read()) if types <= _TYPES and whole else {}
+        content += file.read() if whole else b""
+        arrays = load(content) if types <= _TYPES and whole else {}
+    except KeyError:
+        raise _damaged(source, "it is a file of another kind, or damaged") from None
     except (*_ERRORS, SafetensorError) as error:
         raise _damaged(source, f"it is damaged ({_short(error)})") from None
     if not whole:
         raise _damaged(source, "it is damaged (its arrays do not end where it ends)")
     if not types <= _TYPES:
         raise _damaged(source, "its arrays are of other types")
+    _check_record(record, source)
+    place, checksum = _find_checksum(content)
+    if place is None or place[0] != checksum:
+        raise _damaged(source, "it is damaged (its checksum is another)")
+    return record, arrays
+
+
+def _check_record(record: Any, source: str) -> None:
+    """Check that a record is one of this format."""
     if not isinstance(record, dict) or set(record) != _FIELDS:
         raise _damaged(source, "its record has other names")
     format_version = record["format_version"]
     if type(format_version) is not int or format_version < 1:
         raise _damaged(source, "its format_version is no whole number from 1")
     if format_version > FORMAT_VERSION:
-        message = f"{source} is of format {format_version}, newer than {FORMAT_VERSION}: update twolayer to go on."
-        raise FileFormatError(message)
+        raise FileFormatError(f"{source} is of a format newer than {FORMAT_VERSION}: update twolayer to go on.")
     if not isinstance(record["settings"], dict) or not isinstance(record["engine"], str):
         raise _damaged(source, "its settings are no object, or its engine no text")
-    return record, arrays
 
 
 def _to_state(

@@ -149,6 +149,14 @@ def _safetensors(content, choose, raw):
     return len(header).to_bytes(8, "little") + header + values
 
 
+def _checkpoint(content, choose, raw):
+    """Change a checkpoint, mostly with a checksum that is right."""
+    from twolayer.checkpoint import seal  # not before its lines are followed
+
+    changed = _safetensors(content, choose, raw)
+    return changed if choose.random() < 0.05 else seal(changed)
+
+
 def _json_file(content, choose, raw):
     try:
         return _dump(_change_json(json.loads(content), choose), choose)
@@ -357,7 +365,7 @@ def _pack(plain, choose, raw):
 
 MUTATORS: dict[str, Callable[[bytes, random.Random, Raw], bytes]] = {
     "model": _safetensors,
-    "checkpoint": _safetensors,
+    "checkpoint": _checkpoint,
     "run": _json_file,
     "history": _json_lines,
     "idx": _idx,

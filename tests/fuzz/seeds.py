@@ -21,6 +21,7 @@ import numpy as np
 from tests import test_model_file
 from tests.fuzz.targets import SOLVERS, train_tiny
 from tests.test_history import LINE
+from twolayer.checkpoint import seal
 from twolayer.files.model_file import to_bytes
 from twolayer.model import Model
 
@@ -60,7 +61,7 @@ def checkpoints() -> dict[str, bytes]:
             train_tiny(path, solver, on_epoch=lambda epoch: epoch.iteration == 4)
             files[f"of {solver}"] = _with_values(_with_record(path.read_bytes(), seconds=0.5), "history.seconds", 0.25)
     whole, with_key = files["of gd"], functools.partial(_with_record, files["of gd"])
-    return files | {
+    files |= {
         "no file": b"",
         "cut": whole[:-1],
         "a model": small_model(),
@@ -91,6 +92,8 @@ def checkpoints() -> dict[str, bytes]:
         "a random state of text": _with_random_state(files["of adam"], "x"),
         "a random state of huge numbers": _with_random_state(files["of adam"], 10**300),
     }
+    sealed = {name: seal(content) for name, content in files.items()}
+    return sealed | {"another checksum": sealed["of gd"][:-1] + b"\1"}
 
 
 def _with_random_state(content: bytes, state: object) -> bytes:
@@ -111,7 +114,7 @@ def _with_record(content: bytes, **changes: object) -> bytes:
     """Return a checkpoint with another record."""
     header = test_model_file.header_of(content)
     record = {**json.loads(header["__metadata__"]["twolayer_checkpoint"]), **changes}
-    header["__metadata__"]["twolayer_checkpoint"] = json.dumps(record)
+    header["__metadata__"]["twolayer_checkpoint"] = json.dumps(record, sort_keys=True)
     return test_model_file.with_header(content, header)
 
 
