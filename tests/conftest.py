@@ -8,6 +8,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from twolayer import cli
 from twolayer.data.idx import IDX_TYPES
 from twolayer.fitting import fit_model
 from twolayer.model import Model
@@ -26,6 +27,18 @@ def session_cache(tmp_path_factory):
         patch.setenv("TWOLAYER_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
         yield
+
+
+@pytest.fixture
+def call(capfd):
+    """Return a function that runs a command and gives exit code, stdout and stderr."""
+
+    def call(*arguments):
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call
 
 
 @pytest.fixture

@@ -325,9 +325,13 @@ def test_a_wrong_pace_is_refused(samples, path, seconds):
 
 def test_a_place_that_cannot_be_is_told(samples, tmp_path):
     """Before any work."""
-    for place in (tmp_path, tmp_path / "nothing" / "checkpoint"):
+    for place in (tmp_path, tmp_path / "nothing" / "checkpoint", ""):
         with pytest.raises(StorageError, match="name a file in a folder that is there"):
             fit(samples, checkpoint=place)
+    with pytest.raises(SettingError, match="path of a file, not 5"):
+        fit(samples, checkpoint=5)
+    with pytest.raises(SettingError, match="no file for them"):
+        fit(samples, checkpoint_seconds=5)
 
 
 def record_of(content):

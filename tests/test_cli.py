@@ -37,18 +37,6 @@ def own_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(capfd):
-    """Return a function that runs a command and gives exit code, stdout and stderr."""
-
-    def call(*arguments):
-        capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
-        return code, *capfd.readouterr()
-
-    return call
-
-
-@pytest.fixture
 def run(call, idx_folder):
     """Return the folder of a small finished run."""
     code, _, _ = call("train", idx_folder, "--iterations", 60, "--out", "small-run", "--quiet")
@@ -894,3 +882,19 @@ def test_an_interruption_while_a_table_is_read_leaves_nothing(call, monkeypatch)
 
     assert (code, out, err) == (130, "", "Interrupted.\n")
     assert os.listdir() == ["people.csv"]
+
+
+def test_ctrl_c_while_the_command_loads_is_no_traceback():
+    """Exit code 130 and one word, as later."""
+    code = (
+        "import runpy, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "runpy.run_module('twolayer', run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Interrupted.\n")

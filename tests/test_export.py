@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +165,13 @@ def test_a_table_goes_all_the_way(call):
     command = [sys.executable, "-S", "-B", "-c", code]
     assert json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == predicted
     assert len(set(predicted)) == 3
+
+
+@pytest.mark.parametrize("name", ["class", "numpy", "json"])
+def test_a_module_stands_in_nobodys_way(call, name):
+    """A Python file named after a model is one that can be imported, and hides no other module."""
+    shutil.copy("runs/small-run/model.safetensors", f"{name}.safetensors")
+
+    assert call("export", f"{name}.safetensors", "--to", "python")[0] == 0
+    assert Path(f"{name}_model.py").exists()
+    assert not Path(f"{name}.py").exists()

@@ -1,12 +1,14 @@
 """A model takes rows of samples and gives classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from twolayer.data.rows import ArrayRows, SomeRows
 from twolayer.data.table_encoding import NumberColumn, TableEncoding
 from twolayer.equations import forward_propagation
-from twolayer.errors import DataError
+from twolayer.errors import DataError, SettingError
 from twolayer.files.model_file import from_bytes, to_bytes
 from twolayer.fitting import fit_model
 from twolayer.model import Model, encode_labels
@@ -127,3 +129,18 @@ def test_a_model_in_float64_takes_tables_in_float64():
     one, other = model.outputs({"x": [1.0, 1.0 + 1e-12]})[:, 0]
 
     assert one < other
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"activation": "logistic"}, "no activation 'logistic': choose one of sigmoid, tanh, relu"),
+        ({"input_shape": (7,)}, r"needs a W1 of the shape \(3, 7\), not \(3, 6\)"),
+        ({"classes": (0, 1, 2)}, r"3 classes .* needs a W2 of the shape \(3, 3\), not \(1, 3\)"),
+        ({"parameters": {}}, "W1, b1, W2 and b2"),
+    ],
+)
+def test_what_does_not_belong_together_is_no_model(small_model, changes, sentence):
+    """It is told when the model is made, not when it is used or read again."""
+    with pytest.raises((DataError, SettingError), match=sentence):
+        replace(small_model, **changes)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -327,3 +328,12 @@ def test_a_model_is_not_saved_where_there_is_no_folder(tmp_path, small_model):
     """The sentence names the path."""
     with pytest.raises(StorageError, match="nowhere"):
         save(small_model, tmp_path / "nowhere" / "model.safetensors")
+
+
+def test_parameters_that_are_no_numbers_are_not_saved(small_model, tmp_path):
+    """The file could not be read again."""
+    broken = replace(small_model, parameters={**small_model.parameters, "b2": np.full((1, 1), np.nan, np.float32)})
+
+    with pytest.raises(DataError, match="not all finite"):
+        save(broken, tmp_path / "model")
+    assert os.listdir(tmp_path) == []

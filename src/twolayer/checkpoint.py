@@ -88,14 +88,18 @@ class Checkpoints:
 
     Raises
     ------
-    StorageError
-        If there is no folder for the file.
+    SettingError, StorageError
+        If there is no such path, or no folder for the file.
     """
 
     def __init__(self, path: str | os.PathLike[str], purpose: Purpose, seconds: float | None = None) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise SettingError(f"A checkpoint is a path of a file, not {path!r}.")
         self.path, self._purpose, self._seconds = Path(path), purpose, seconds
         if self.path.is_dir() or not self.path.parent.is_dir():
-            raise StorageError(f"A checkpoint cannot be written to {path}: name a file in a folder that is there.")
+            raise StorageError(
+                f"A checkpoint cannot be written to {str(path)!r}: name a file in a folder that is there."
+            )
         self._digest: str | None = None
         self._began = self._written = time.perf_counter()
         self._spent, self._last_cost = 0.0, math.nan

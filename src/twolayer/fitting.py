@@ -164,6 +164,8 @@ def fit_model(
     if checkpoint is not None:
         purpose = job.purpose(variant, tol, first, (X_test, y_test), validation)
         checkpoints = Checkpoints(checkpoint, purpose, _seconds_between(checkpoint_seconds))
+    elif checkpoint_seconds is not None:
+        raise SettingError("There are seconds between checkpoints, but no file for them: name one as checkpoint.")
     result = train(
         job.objective,
         mover,

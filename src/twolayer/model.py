@@ -13,8 +13,8 @@ import numpy as np
 from twolayer.data.rows import Rows
 from twolayer.data.table_encoding import TableEncoding
 from twolayer.engines.objective import range_overrun
-from twolayer.equations import Arrays, forward_propagation
-from twolayer.errors import DataError
+from twolayer.equations import ACTIVATIONS, Arrays, forward_propagation
+from twolayer.errors import DataError, SettingError
 
 Label = int | str
 _BLOCK_ROWS = 4096
@@ -41,6 +41,13 @@ class Model:
         How it was trained: text and numbers, for people and for doing it again.
     table : TableEncoding, optional
         How the columns of a table become the values of a sample.
+
+    Raises
+    ------
+    SettingError
+        If there is no such activation.
+    DataError
+        If the shapes of the parameters do not fit the classes and the shape of a sample.
     """
 
     parameters: Arrays = field(repr=False)
@@ -50,6 +57,22 @@ class Model:
     activation: str = "sigmoid"
     settings: Mapping[str, Any] = field(default_factory=dict)
     table: TableEncoding | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all of it belongs together."""
+        if self.activation not in ACTIVATIONS:
+            raise SettingError(f"There is no activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}.")
+        if set(self.parameters) != {"W1", "b1", "W2", "b2"}:
+            raise DataError("The parameters of a model are W1, b1, W2 and b2: give just these.")
+        n_h, n_y = len(self.parameters["W1"]), 1 if len(self.classes) == 2 else len(self.classes)
+        shapes = {"W1": (n_h, self.n_features), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
+        for name, shape in shapes.items():
+            if self.parameters[name].shape != shape:
+                of = f"{len(self.classes)} classes and samples of the shape {self.input_shape}"
+                got = self.parameters[name].shape
+                raise DataError(
+                    f"A model of {of} needs a {name} of the shape {shape}, not {got}: give what belongs together."
+                )
 
     @property
     def n_features(self) -> int:

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and what cannot be read or written is told in a sentence."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -8,6 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from twolayer.errors import MissingFileError, StorageError, TwoLayerError
+
+_ADVICE = {
+    errno.ENOSPC: "free some space or choose another place",
+    errno.EDQUOT: "free some space or choose another place",
+    errno.ENOENT: "make its folder first, or choose another place",
+}
 
 
 @contextlib.contextmanager
@@ -97,8 +104,8 @@ def replacement(path: Path) -> Iterator[Path]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        message = f"Cannot write {path} ({reason}): free some space or choose another place."
-        raise StorageError(message) from error
+        advice = _ADVICE.get(error.errno or 0, "choose another place")
+        raise StorageError(f"Cannot write {path} ({reason}): {advice}.") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

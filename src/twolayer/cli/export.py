@@ -1,5 +1,7 @@
 """`twolayer export`: a model in the form of another language or library."""
 
+import importlib.util
+import keyword
 from pathlib import Path
 
 import click
@@ -57,4 +59,11 @@ def _default_path(model: Path, ending: str) -> Path:
     from twolayer.files.scorer import identifier
 
     place = model.resolve()
-    return Path(identifier(place.name if place.is_dir() else place.stem, "model") + ending)
+    name = identifier(place.name if place.is_dir() else place.stem, "model")
+    return Path(f"{name}_model{ending}" if ending == ".py" and _is_taken(name) else f"{name}{ending}")
+
+
+def _is_taken(name: str) -> bool:
+    """Tell whether a module cannot have a name, or would stand in the way of another one, as numpy would."""
+    found = None if keyword.iskeyword(name) else importlib.util.find_spec(name)
+    return keyword.iskeyword(name) or (found is not None and found.origin != str(Path(f"{name}.py").resolve()))

@@ -96,7 +96,9 @@ def train(context: click.Context, /, resume: Path | None, **options: Any) -> int
         return _train(options)
     run = RunFolder(resume, resume=True)
     try:
-        return _train(_options_of(run, context, options), run)
+        chosen = _options_of(run, context, options)
+        ended = _ended_status(run, chosen["iterations"])
+        return _print_ended(run, ended, as_json=options["as_json"]) if ended else _train(chosen, run)
     finally:
         run.release()
 
@@ -108,33 +110,42 @@ def _options_of(run: "RunFolder", context: click.Context, given: dict[str, Any])
 
     command_line = click.core.ParameterSource.COMMANDLINE
     new = {name for name in given if context.get_parameter_source(name) == command_line}
-    if fixed := sorted(new - _MAY_CHANGE - (_OF_EACH_START - {"out"})):
-        raise SettingError(f"The run has its own {fixed[0].replace('_', ' ')}: leave it out with --resume.")
+    for parameter in context.command.params:
+        if parameter.name in new - _MAY_CHANGE - (_OF_EACH_START - {"out"}):
+            name = parameter.opts[0] if isinstance(parameter, click.Option) else "DATA"
+            raise SettingError(f"{name} belongs to the run: leave it out with --resume.")
     try:
         recorded = context.command.make_context("train", run.read_arguments(), help_option_names=[]).params
     except (click.ClickException, click.exceptions.Exit):
         recorded = {"resume": True}
     if recorded.pop("resume") or recorded["out"]:
         raise FileFormatError(f"{run.path / SETTINGS_FILE} is damaged: train anew with the same settings.")
-    options = {**recorded, **{name: given[name] for name in given if name in new | _OF_EACH_START}}
-    _check_unfinished(run, options["iterations"])
-    return options
+    return {**recorded, **{name: given[name] for name in given if name in new | _OF_EACH_START}}
 
 
-def _check_unfinished(run: "RunFolder", iterations: int) -> None:
-    """Refuse to go on with a run that has come to its end."""
-    from twolayer.errors import SettingError
+def _ended_status(run: "RunFolder", iterations: int) -> str | None:
+    """Return the status of a run that has come to its end; None if there is something to go on with."""
     from twolayer.files.run_folder import MODEL_FILE, read_model
 
     if not (run.path / MODEL_FILE).is_file():
-        return
+        return None
     settings = read_model(run.path).settings
     status, n_iter = settings.get("status"), settings.get("n_iter")
-    if status == "finished" and isinstance(n_iter, int) and n_iter >= iterations:
-        message = f"The run {run.path} has made all of its {n_iter:,} iterations: ask for more with --iterations."
-        raise SettingError(message)
-    if status in _ENDED:
-        raise SettingError(f"The run {run.path} has come to its end ({status}): there is nothing to go on with.")
+    made_all = status == "finished" and isinstance(n_iter, int) and n_iter >= iterations
+    return str(status) if made_all or status in _ENDED else None
+
+
+def _print_ended(run: "RunFolder", status: str, *, as_json: bool) -> int:
+    """Say that there is nothing to go on with; that is no error, so that a run may be gone on with until it ends."""
+    from twolayer.cli.output import print_json
+
+    advice = "ask for more with --iterations" if status == "finished" else "there is nothing to go on with"
+    message = f"The run {run.path} has come to its end ({status}): {advice}."
+    if as_json:
+        print_json({"run": str(run.path), "status": status, "message": message})
+    else:
+        _print_line(message)
+    return 1 if status == "diverged" else 0
 
 
 def _arguments(options: dict[str, Any]) -> list[str]:
@@ -208,7 +219,7 @@ def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> t
 
     quiet = options["quiet"]
     threads = options["threads"] or n_processors()  # the same number of threads gives the same bits
-    first = True
+    first, begun_before = True, run.begun_before and not run.checkpoint.is_file()
     run.write_arguments(_arguments({**options, "threads": threads}))
     with epoch_display(options["iterations"], quiet=quiet) as show:
 
@@ -218,6 +229,8 @@ def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> t
                 if epoch.iteration:
                     _print_line(f"{run.path} goes on from iteration {epoch.iteration:,}.")
                 else:
+                    if begun_before:
+                        _print_line(f"{run.path} has no checkpoint yet and begins again.")
                     _print_report(options["data"], samples.report)
             first = False
             show(epoch)
@@ -251,7 +264,7 @@ def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> t
                 on_epoch=report_and_show,
             )
         except StorageError as error:
-            if not run.checkpoint.exists():
+            if not run.checkpoint.is_file():
                 raise
             message = f"{str(error).rstrip('.')}; the last checkpoint is safe: --resume {run.path} goes on from it."
             raise StorageError(message) from error

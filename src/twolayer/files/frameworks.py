@@ -5,18 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twolayer.files.scorer import THRESHOLD, Array, Vectors, describe, enclose, fill, make_vectors
-from twolayer.files.source_python import preprocessing_source, python_text
+from twolayer.files.scorer import THRESHOLD, Array, describe, enclose, fill, make_vectors, tolerance
+from twolayer.files.source_python import (
+    ABOUT_PLAIN_ROW,
+    ABOUT_TABLE_ROW,
+    DECIDE,
+    DECIDE_TWO,
+    preprocessing_source,
+    python_literal,
+    vector_source,
+)
 from twolayer.model import Model
 
-_TOLERANCE = 1e-6
-_ROUNDINGS = 10  # times the model's own
 _BASE64_WIDTH = 116
-
-
-def tolerance(vectors: Vectors) -> float:
-    """Return how far the shares of a right export may be from those of the model, with other orders of additions."""
-    return _TOLERANCE + _ROUNDINGS * vectors.deviation
 
 
 def to_torch(model: Model) -> str:
@@ -147,26 +148,22 @@ def _fill(model: Model, encoded: Model, framework: _Framework, **parts: str) -> 
         _MODULE,
         about="\n".join(f"# {line}" for line in describe(model)),
         what=framework.what,
-        row=_ABOUT_TABLE_ROW if table else fill(_ABOUT_PLAIN_ROW, n_values=str(n_values)),
+        row=ABOUT_TABLE_ROW if table else fill(ABOUT_PLAIN_ROW, n_inputs=str(n_values)),
         imports="import operator\nimport re\n" * table + "import struct\n\n" + fill(framework.imports, **parts),
-        classes=enclose(map(_literal, model.classes), "()"),
+        classes=enclose(map(python_literal, model.classes), "()"),
         threshold=f"THRESHOLD = {THRESHOLD}\n" if two else "",
         sizes=f"N_VALUES, N_HIDDEN, N_OUTPUTS = {n_values}, {n_hidden}, {n_outputs}",
         preprocessing=preprocessing_source(encoded),
         network=fill(framework.network, **parts),
-        decide=_DECIDE_TWO if two else _DECIDE,
+        decide=DECIDE_TWO if two else DECIDE,
         test_row='dict(zip([column["name"] for column in COLUMNS], row))' if table else "row",
         parameters="\n".join(_to_base64(name, model.parameters[name]) for name in ("W1", "b1", "W2", "b2")),
         dtype=str(dtype),
         n_bytes=str(dtype.itemsize),
         code="f" if dtype == np.float32 else "d",
-        vectors="\n".join(_vector_lines(vectors)),
+        vectors=vector_source(vectors),
         tolerance=parts.get("tolerance", f"{tolerance(vectors):.1e}"),
     )
-
-
-def _literal(value: str | float | None) -> str:
-    return python_text(value) if isinstance(value, str) else repr(value)
 
 
 def _to_base64(name: str, values: Array) -> str:
@@ -174,16 +171,6 @@ def _to_base64(name: str, values: Array) -> str:
     encoded = base64.b64encode(values.astype(values.dtype.newbyteorder("<")).tobytes()).decode()
     lines = [encoded[start : start + _BASE64_WIDTH] for start in range(0, len(encoded), _BASE64_WIDTH)]
     return f'    "{name}": """\n' + "\n".join(lines) + '\n""",'
-
-
-def _vector_lines(vectors: Vectors) -> list[str]:
-    """Return pairs of a row and its shares; a table's row is its values in the order of its columns."""
-    lines = []
-    for row, shares in zip(vectors.rows, vectors.shares.tolist(), strict=True):
-        values = row.values() if isinstance(row, dict) else row
-        pair = (enclose(map(_literal, part), "[]", 8) for part in (values, shares))
-        lines.append("    (\n" + "".join(f"        {part},\n" for part in pair) + "    ),")
-    return lines
 
 
 _MODULE = '''\
@@ -260,17 +247,6 @@ if __name__ == "__main__":
     print(f"worst deviation of {len(VECTORS)} samples: {worst:.1e}")
     raise SystemExit(0 if worst <= @tolerance@ else 1)
 '''
-
-_ABOUT_PLAIN_ROW = "A row is a sequence of @n_values@ numbers, as they were in the training data."
-_ABOUT_TABLE_ROW = "A row is a mapping of each column's name to a number or a text, None or NaN where missing."
-
-_DECIDE_TWO = '''\
-    """Return the place of the class: the second where its share is greater than the threshold."""
-    return int(shares[1] > THRESHOLD)'''
-
-_DECIDE = '''\
-    """Return the place of the class: the first of the largest share."""
-    return shares.index(max(shares))'''
 
 _PREDICT_PROBA = '''\
 def predict_proba(rows):

@@ -78,7 +78,7 @@ def to_bytes(model: Model) -> bytes:
     Raises
     ------
     DataError
-        If its classes are none that a file can hold.
+        If its classes or parameters are none that a file can hold.
     """
     from importlib.metadata import version
 
@@ -86,6 +86,8 @@ def to_bytes(model: Model) -> bytes:
 
     if not _fit_an_array(model.classes):
         raise DataError(f"The model cannot be saved: its classes must be {_ARRAY_LABELS}.")
+    if not all(np.isfinite(value).all() for value in model.parameters.values()):
+        raise DataError("The model cannot be saved: its parameters are not all finite numbers; train it again.")
     record = {
         "format_version": FORMAT_VERSION,
         "library_version": version("twolayer"),

@@ -10,8 +10,7 @@ import numpy as np
 from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.data.tables import MISSING
 from twolayer.errors import DataError, SettingError
-from twolayer.files.frameworks import tolerance
-from twolayer.files.scorer import SPACES, THRESHOLD, describe, make_vectors
+from twolayer.files.scorer import SPACES, THRESHOLD, describe, make_vectors, tolerance
 from twolayer.model import Model
 
 PLAIN_INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"

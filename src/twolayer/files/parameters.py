@@ -46,7 +46,14 @@ def import_parameters(source: Any) -> Arrays:
 
     Examples
     --------
-    A file that safetensors wrote of a `state_dict()`, read without PyTorch:
+    To go on training where scikit-learn's `MLPClassifier` stopped:
+
+    >>> parameters = twolayer.import_parameters(network)  # doctest: +SKIP
+    >>> n_hidden, activation = network.hidden_layer_sizes[0], "relu"  # doctest: +SKIP
+    >>> more = TwoLayerClassifier(n_hidden, activation=activation, initial_parameters=parameters)  # doctest: +SKIP
+    >>> more.fit(X, y)  # doctest: +SKIP
+
+    What scikit-learn calls logistic is sigmoid here. A file that safetensors wrote of a `state_dict()`, read without PyTorch:
 
     >>> from safetensors.numpy import load_file
     >>> parameters = twolayer.import_parameters(load_file("network.safetensors"))  # doctest: +SKIP

@@ -47,7 +47,7 @@ class RunFolder:
     def __init__(self, path: Path, *, new: bool = False, resume: bool = False) -> None:
         if resume and not (path / SETTINGS_FILE).is_file():
             raise MissingFileError(f"The folder {path} has no {SETTINGS_FILE}: name the folder of a run to go on with.")
-        self.path, self._new = path, not resume
+        self.path, self.begun_before = path, resume
         self._made = [] if resume else _make_empty(path, new=new)
         self._lock = _lock(path)
         if resume:
@@ -138,7 +138,7 @@ class RunFolder:
     def release(self) -> None:
         """Let others have the folder; if there is nothing in it but the settings of a new run, remove what was made."""
         with contextlib.suppress(OSError):
-            if self._new and [entry.name for entry in self.path.iterdir()] in ([], [SETTINGS_FILE]):
+            if not self.begun_before and [entry.name for entry in self.path.iterdir()] in ([], [SETTINGS_FILE]):
                 (self.path / SETTINGS_FILE).unlink(missing_ok=True)
                 for folder in self._made:
                     folder.rmdir()

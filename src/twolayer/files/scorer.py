@@ -19,6 +19,8 @@ from twolayer.model import Label, Model
 THRESHOLD = 0.5  # of two classes it is the second whose share is greater
 SPACES = "\t\n\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 N_VECTORS = 10
+TOLERANCE = 1e-6  # of shares that are computed exactly
+_ROUNDINGS = 10  # how many times the model's own rounding another order of additions may make
 _CANDIDATES_EACH = 100
 _CANDIDATE_VALUES = 2**22
 _LINE_WIDTH = 110
@@ -89,6 +91,11 @@ def make_vectors(model: Model, n: int = N_VECTORS) -> Vectors:
         raise DataError("The outputs of the network are not finite numbers: train it again.")
     deviations = np.abs(network.predict_proba(X[chosen]) - shares)
     return Vectors([rows[k] for k in chosen], shares, float(np.nan_to_num(deviations, nan=1.0).max()))
+
+
+def tolerance(vectors: Vectors) -> float:
+    """Return how far the shares of a right export may be from those of the model, with other orders of additions."""
+    return TOLERANCE + _ROUNDINGS * vectors.deviation
 
 
 def _plain_samples(model: Model, n: int, random: np.random.Generator) -> Array:

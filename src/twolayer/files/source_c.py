@@ -119,6 +119,8 @@ _START = """\
  *
  * C99 or C++, with the standard library alone. Nothing is allocated and nothing changes: threads may share it.
  *
+ * @name@_class(@address@row) is the class of a row, @name@_shares(@address@row, shares) writes the share of each.
+ *
  * To test it: cc -x c -D@NAME@_MAIN @name@.h -lm -o test && ./test
  */
 

@@ -43,17 +43,17 @@ def to_python(model: Model, name: str) -> str:
         _MODULE,
         about="\n".join(f"# {line}" for line in describe(model)),
         name=identifier(name, "model"),
-        row=_ABOUT_TABLE_ROW if table else fill(_ABOUT_PLAIN_ROW, n_inputs=str(model.n_features)),
+        row=ABOUT_TABLE_ROW if table else fill(ABOUT_PLAIN_ROW, n_inputs=str(model.n_features)),
         imports="import math\nimport operator\n" + "import re\n" * table + "import sys\n" * (not two),
-        classes=enclose(map(_literal, model.classes), "()"),
+        classes=enclose(map(python_literal, model.classes), "()"),
         threshold=f"\nTHRESHOLD = {THRESHOLD}" if two else "",
         preprocessing=preprocessing_source(model),
         test_row='dict(zip([column["name"] for column in COLUMNS], row))' if table else "row",
         to_shares=_TO_TWO_SHARES if two else _TO_SHARES,
-        decide=_DECIDE_TWO if two else _DECIDE,
+        decide=DECIDE_TWO if two else DECIDE,
         activation=_ACTIVATIONS[model.activation],
         parameters=_parameters(model),
-        vectors=_vectors(make_vectors(model)),
+        vectors=vector_source(make_vectors(model)),
     )
 
 
@@ -90,7 +90,8 @@ def python_text(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _literal(value: str | float | None) -> str:
+def python_literal(value: str | float | None) -> str:
+    """Return the literal of a text, a number or None."""
     if isinstance(value, str):
         return python_text(value)
     return repr(value).removesuffix(".0")
@@ -124,12 +125,12 @@ def _array(values: Array, indent: int = 0) -> str:
     return f'array("{code}", {enclose(number_texts(values), "[]", indent)})'
 
 
-def _vectors(vectors: Vectors) -> str:
+def vector_source(vectors: Vectors) -> str:
     """Return pairs of a row and its shares; a table's row is its values in the order of its columns."""
     lines = []
     for row, shares in zip(vectors.rows, vectors.shares.tolist(), strict=True):
         values = row.values() if isinstance(row, dict) else row
-        pair = (enclose(map(_literal, part), "[]", 8) for part in (values, shares))
+        pair = (enclose(map(python_literal, part), "[]", 8) for part in (values, shares))
         lines.append("    (\n" + "".join(f"        {part},\n" for part in pair) + "    ),")
     return "\n".join(lines)
 
@@ -220,8 +221,8 @@ if __name__ == "__main__":
     raise SystemExit(0 if worst <= 1e-6 else 1)
 '''
 
-_ABOUT_PLAIN_ROW = "A row is a sequence of @n_inputs@ numbers, as they were in the training data."
-_ABOUT_TABLE_ROW = "A row is a mapping of each column's name to a number or a text, None or NaN where missing."
+ABOUT_PLAIN_ROW = "A row is a sequence of @n_inputs@ numbers, as they were in the training data."
+ABOUT_TABLE_ROW = "A row is a mapping of each column's name to a number or a text, None or NaN where missing."
 
 _TO_TWO_SHARES = '''\
     """Return the shares of the two classes."""
@@ -234,11 +235,11 @@ _TO_SHARES = '''\
     total = sum(outputs)
     return [output / total for output in outputs]'''
 
-_DECIDE_TWO = '''\
+DECIDE_TWO = '''\
     """Return the place of the class: the second where its share is greater than the threshold."""
     return int(shares[1] > THRESHOLD)'''
 
-_DECIDE = '''\
+DECIDE = '''\
     """Return the place of the class: the first of the largest share."""
     return shares.index(max(shares))'''
 
