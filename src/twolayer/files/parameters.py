@@ -53,7 +53,7 @@ def import_parameters(source: Any) -> Arrays:
     >>> more = TwoLayerClassifier(n_hidden, activation=activation, initial_parameters=parameters)  # doctest: +SKIP
     >>> more.fit(X, y)  # doctest: +SKIP
 
-    What scikit-learn calls logistic is sigmoid here. A file that safetensors wrote of a `state_dict()`, read without PyTorch:
+    (Its logistic is sigmoid here.) A file that safetensors wrote of a `state_dict()`, read without PyTorch:
 
     >>> from safetensors.numpy import load_file
     >>> parameters = twolayer.import_parameters(load_file("network.safetensors"))  # doctest: +SKIP
