@@ -324,7 +324,11 @@ def test_a_long_history_is_read_within_little_memory(tmp_path):
 
 
 @LINUX
-@pytest.mark.parametrize("content", [b"{" * MIB, b"[" * MIB, b'{"a":' * MIB, b"x" * 100 * MIB, b"[]," * 30 * MIB])
+@pytest.mark.parametrize(
+    "content",
+    [b"{" * MIB, b"[" * MIB, b'{"a":' * MIB, b"x" * 100 * MIB, b"[]," * 30 * MIB],
+    ids=["braces", "brackets", "names", "letters", "lists"],
+)
 def test_a_history_of_one_long_line_is_refused_before_it_is_read(tmp_path, content):
     """Nested or not, however long."""
     (tmp_path / "history.jsonl").write_bytes(content)
