@@ -13,11 +13,18 @@ from twolayer.data.idx import IDX_TYPES
 from twolayer.fitting import fit_model
 from twolayer.model import Model
 
-# A shared machine may pause anywhere. A change is judged by the same examples each time; `--hypothesis-profile
-# explore` looks for new ones.
+# A shared machine may pause anywhere. A change is judged by the same examples each time, by fewer of them in the quick
+# suite; `--hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=30)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("steady")
+
+
+def pytest_configure(config):
+    """Try fewer examples where the slow tests are left out too."""
+    if config.getoption("markexpr") == "not slow" and not config.getoption("--hypothesis-profile"):
+        hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

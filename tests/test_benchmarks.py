@@ -32,6 +32,7 @@ def run(*arguments):
     return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_the_command_writes_record_table_and_pictures(tmp_path, monkeypatch):
     """With the rivals that are installed; a quick trial says that it is one."""
     monkeypatch.setattr(command, "find_rivals", lambda: (list(SCIKIT_LEARN), ["PyTorch", "JAX"]))
@@ -91,6 +92,7 @@ def test_scikit_learn_does_the_same_work(job, rival):
             np.testing.assert_allclose(value, expected[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_all_that_are_installed_do_the_same_work(tmp_path):
     """In a process of its own, as JAX's threads forbid any later fork: each reaches the blackboard's cost to 1e-9."""
     rows = "mnist-10-float64,dense-10-float32"

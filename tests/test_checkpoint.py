@@ -86,7 +86,7 @@ def test_who_goes_on_ends_with_the_same_bits(samples, path, solver, rate, engine
     assert_same(fit(samples, checkpoint=path, **settings), unbroken)
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(
     at=st.integers(0, 24),
     solver=st.sampled_from(SOLVERS),
@@ -468,7 +468,7 @@ def test_a_file_too_large_is_told(samples, path, monkeypatch):
         fit(samples, checkpoint=path)
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings.default.max_examples // 2)
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_taken_or_told(tmp_path_factory, samples, content, data):
     """Bytes changed or cut anywhere end in a training or in a sentence."""

@@ -86,15 +86,23 @@ def objectives(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # the checks set few iterations
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # scikit-learn looks at y = inf
+@parametrize_with_checks([TwoLayerClassifier()])
+def test_every_official_check_passes(estimator, check):
+    """None is expected to fail."""
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks(
     [
-        TwoLayerClassifier(),
         TwoLayerClassifier(solver="adam", max_iter=60),
         TwoLayerClassifier(solver="gd", loss="log", activation="tanh", max_iter=100),
     ]
 )
-def test_every_official_check_passes(estimator, check):
-    """None is expected to fail."""
+def test_every_official_check_passes_with_other_settings(estimator, check):
+    """Solvers, loss and activation that are not the usual ones."""
     check(estimator)
 
 

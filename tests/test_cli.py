@@ -157,6 +157,7 @@ def test_a_diverged_training_ends_with_code_1_and_a_usable_model(call):
     assert call("evaluate", "runs/mnist-0-1", "mnist:0,1")[0] == 0
 
 
+@pytest.mark.slow
 def test_proof_agrees(call):
     """Every number, both readings of exercise 10, exit code 0."""
     code, out, _ = call("proof")
@@ -347,6 +348,7 @@ def test_a_polite_request_to_end_is_an_interruption():
     assert sorted(os.listdir("runs/mnist-0-1")) == INTERRUPTED_FILES
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no terminals that hang up")
 def test_a_terminal_that_hangs_up_is_an_interruption_unless_told_to_go_on():
     """Under nohup, which has SIGHUP ignored, the training goes on to its end."""
@@ -381,7 +383,14 @@ def test_a_reader_that_goes_away_is_no_error(small_model, write_idx):
         assert process.wait(timeout=60) == 141
 
 
-@pytest.mark.parametrize("closing", ["2>&1 | head -1", "2>&- >&-", "2>/dev/full >/dev/full", ">&-"])
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "2>&1 | head -1",
+        "2>&- >&-",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("2>/dev/full >/dev/full", ">&-")),
+    ],
+)
 def test_progress_that_nobody_reads_does_not_cost_the_training(idx_folder, closing):
     """The run is written whole, whatever becomes of the output; no traceback."""
     command = f"{sys.executable} -m twolayer train {idx_folder} --out here {closing}"

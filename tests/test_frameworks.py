@@ -30,7 +30,9 @@ from twolayer.files.frameworks import to_keras, to_sklearn, to_torch
 os.environ.setdefault("KERAS_BACKEND", "torch")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras on PyTorch
 FRAMEWORKS = {"sklearn": to_sklearn, "torch": to_torch, "keras": to_keras}
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=settings.default.max_examples // 7, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 MODEST = SETTINGS | {"weight": st.sampled_from([0.1, 1.0])}  # where float32 keeps shares within 1e-6
 
 
@@ -182,6 +184,7 @@ def test_hostile_texts_are_found_again(framework):
     check(model, rows, answer(run(FRAMEWORKS[framework](model)), rows))
 
 
+@pytest.mark.slow
 def test_a_file_tests_itself_as_a_script(framework, tmp_path):
     """It exits with 0; with 1 where one of its numbers is another."""
     source = FRAMEWORKS[framework](make_model(0, 3, 2, (0, 1, 2)))

@@ -28,7 +28,8 @@ from twolayer.errors import DataError, TwoLayerError
 from twolayer.files import model_file
 
 FILES = {kind: sorted((seeds.CORPUS / kind).iterdir()) for kind in READERS}
-EXAMPLES = {"csv": 40, "checkpoint": 100, "run": 100}  # each takes longer than one of the others
+MOST = 3 * settings.default.max_examples
+EXAMPLES = {"csv": MOST // 8, "checkpoint": MOST // 3, "run": MOST // 3}  # each takes longer than one of the others
 LARGEST = 4096
 WHOLE = {
     "model": ["of-numbers", "of-three-texts", "of-a-table"],
@@ -101,15 +102,15 @@ def try_changed_files(folder, kind, n):
 
 @pytest.mark.parametrize("kind", READERS)
 def test_changed_and_cut_files_are_stood(tmp_path, kind):
-    """A few hundred of each format."""
-    try_changed_files(tmp_path / "files", kind, EXAMPLES.get(kind, 300))
+    """Some of each format."""
+    try_changed_files(tmp_path / "files", kind, EXAMPLES.get(kind, MOST))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_many_changed_and_cut_files_are_stood(tmp_path, kind):
     """Ten times as many."""
-    try_changed_files(tmp_path / "files", kind, 10 * EXAMPLES.get(kind, 300))
+    try_changed_files(tmp_path / "files", kind, 10 * EXAMPLES.get(kind, MOST))
 
 
 class _Code:

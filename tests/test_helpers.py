@@ -31,7 +31,7 @@ def is_asleep(helper):
     return False
 
 
-@pytest.mark.parametrize("patience", [0, 1, 300, 4000])
+@pytest.mark.parametrize("patience", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 300)), 4000])
 def test_no_job_is_lost_whenever_it_comes(objective, patience, monkeypatch):
     """Around the moment at which a helper falls asleep, many times over; a lost one would be waited for in vain."""
     monkeypatch.setattr(helpers, "_PATIENCE", patience)

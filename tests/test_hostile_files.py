@@ -219,6 +219,7 @@ def test_archives_that_lie_give_an_error(tmp_path):
             read_npz(tmp_path / f"{name}.npz")
 
 
+@pytest.mark.slow
 @LINUX
 def test_packed_tables_that_hold_much_are_refused_before_they_are_read(tmp_path):
     """A gigabyte of line ends, of zeros and of JSON in a megabyte."""
@@ -381,6 +382,7 @@ def wide_table(path, columns, row):
     return read_table(str(path), memory_bytes=128 * MIB)
 
 
+@pytest.mark.slow
 def test_many_columns_of_numbers_take_little_memory(tmp_path):
     """Their different values are counted a few columns at a time."""
     table = wide_table(tmp_path / "wide.csv", 400, lambda m, k: (m * k) % (7 + k % 5))
@@ -396,7 +398,11 @@ def test_many_columns_of_numbers_take_little_memory(tmp_path):
         np.testing.assert_allclose(X[:, place], (numbers - encoding.mean) / encoding.deviation, rtol=1e-5)
 
 
-@pytest.mark.parametrize("value", [lambda m, k: "abc"[m % 3], lambda m, k: m % 3])
+@pytest.mark.parametrize(
+    "value",
+    [pytest.param(lambda m, k: "abc"[m % 3], marks=pytest.mark.slow), lambda m, k: m % 3],
+    ids=["text", "numbers"],
+)
 def test_the_work_for_a_table_grows_with_its_columns_and_not_with_their_square(tmp_path, monkeypatch, value):
     """Though all of them hold the same: some queries for each, and none of more columns than can be planned quickly."""
     asked = []

@@ -71,7 +71,9 @@ def test_the_first_use_fills_the_cache_and_the_next_maps_it(cache):
     assert isinstance(base, np.memmap)
 
 
-@pytest.mark.parametrize("damage", ["flipped", "empty", "short", "folder"])
+@pytest.mark.parametrize(
+    "damage", ["flipped", *(pytest.param(each, marks=pytest.mark.slow) for each in ("empty", "short")), "folder"]
+)
 def test_a_damaged_cache_is_passed_over(cache, damage):
     """Whatever stands in the cache, the digits are right; a damaged file is replaced."""
     expected = hashlib.sha256(mnist.load_mnist()[0]).hexdigest()

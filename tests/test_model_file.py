@@ -301,7 +301,7 @@ def test_each_broken_rule_is_told(content, name):
         from_bytes(damage(content), "it")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5 * settings.default.max_examples)
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5))
 def test_any_change_of_bytes_gives_a_model_or_an_error_of_ours(content, changes):
     """No mutation ends in anything else."""

@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 
 from twolayer.proof import prove
 
+pytestmark = pytest.mark.slow  # a kernel of its own
 PATH = Path(__file__).parents[1] / "notebooks" / "assignment.ipynb"
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 

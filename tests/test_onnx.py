@@ -164,7 +164,7 @@ def tables(draw):
 
 
 @given(tables(), st.sampled_from(["float32", "float64"]), st.sampled_from(["ab", "abc"]), SEEDS)
-@settings(max_examples=60)
+@settings(max_examples=3 * settings.default.max_examples // 5)
 def test_any_table_has_the_shares_of_the_model(table, dtype, classes, seed):
     """Odd names, odd levels, white space, large means, missing values."""
     encoding, values = table

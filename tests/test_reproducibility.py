@@ -75,10 +75,14 @@ def test_another_training_is_beyond_the_bounds(on_the_blackboard):
 
 
 def engines():
-    """Return names and settings of the engines that stand for other machines: levels of the processor, threads."""
+    """Return settings and names of the engines that stand for other machines: levels of the processor, threads."""
     others = [engine for engine in golden.ENGINES if engine != "whole"]
     n_levels = load_kernel().n_levels if load_kernel() else 0
-    return {f"{engine}, {level}": (engine, k) for k, level in enumerate(LEVELS[:n_levels], 1) for engine in others}
+    return [
+        pytest.param(engine, k, id=f"{engine}, {level}", marks=[pytest.mark.slow] * (engine == "streamed" and k > 1))
+        for k, level in enumerate(LEVELS[:n_levels], 1)
+        for engine in others
+    ]
 
 
 def choose_level(monkeypatch, n_levels):
@@ -86,7 +90,7 @@ def choose_level(monkeypatch, n_levels):
     monkeypatch.setattr(load_kernel(), "n_levels", n_levels)
 
 
-@pytest.mark.parametrize(("engine", "n_levels"), engines().values(), ids=engines())
+@pytest.mark.parametrize(("engine", "n_levels"), engines())
 def test_one_evaluation_stays_within_the_documented_bounds(engine, n_levels, monkeypatch):
     """Cost, gradient relative to its largest entry, and right predictions, in both types."""
     choose_level(monkeypatch, n_levels)
@@ -101,7 +105,7 @@ def test_one_evaluation_stays_within_the_documented_bounds(engine, n_levels, mon
         assert abs(got.correct - expected.correct) <= allowed["predictions"]
 
 
-@pytest.mark.parametrize(("engine", "n_levels"), engines().values(), ids=engines())
+@pytest.mark.parametrize(("engine", "n_levels"), engines())
 def test_trainings_stay_within_the_documented_bounds(engine, n_levels, on_the_blackboard, monkeypatch):
     """Costs, parameters and the predicted class of each sample after 20 steps, by each solver in both types."""
     choose_level(monkeypatch, n_levels)

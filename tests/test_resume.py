@@ -162,7 +162,12 @@ cli.run(sys.argv[2:])
 
 @pytest.mark.parametrize(
     ("file", "count"),
-    [("checkpoint.safetensors", 1), ("checkpoint.safetensors", 7), ("model.safetensors", 1), ("history.jsonl", 1)],
+    [
+        ("checkpoint.safetensors", 1),
+        pytest.param("checkpoint.safetensors", 7, marks=pytest.mark.slow),
+        ("model.safetensors", 1),
+        pytest.param("history.jsonl", 1, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("moment", ["half", "before the disk", "before the name", "after"])
 def test_a_run_that_is_killed_in_the_midst_of_writing_goes_on(call, moment, file, count):

@@ -42,7 +42,7 @@ def test_samples_of_numbers_have_the_models_shares(model):
     assert vectors.deviation == pytest.approx(difference)
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(TABLE_MODELS)
 def test_samples_of_a_table_have_the_models_shares(model):
     """When DuckDB reads and encodes the same rows."""

@@ -20,7 +20,9 @@ from twolayer.data.table_encoding import CategoryColumn, NumberColumn
 from twolayer.files.source import TARGETS, export_model
 from twolayer.fitting import fit_model
 
-FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=settings.default.max_examples // 8, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 each_language = pytest.mark.parametrize("language", list(LANGUAGES))
 COLUMNS = (
     NumberColumn("age", 40.5, 10.0, flagged=True),

@@ -65,7 +65,7 @@ def predict(document, row):
     return shares.tolist(), classes[int(shares.argmax())]
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings.default.max_examples // 5)
 @given(model=st.one_of(PLAIN_MODELS, TABLE_MODELS), seed=st.integers(0, 9))
 def test_a_reader_that_knows_the_document_alone_computes_the_same(model, seed):
     """Of rows, and of the samples that it carries."""

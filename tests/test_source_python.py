@@ -46,7 +46,7 @@ def plain_net():
     return load(to_python(make_model(1, 3, 2, (0, 1), scale=2.0), "net"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=3 * settings.default.max_examples // 5)
 @given(model=st.one_of(PLAIN_MODELS, TABLE_MODELS), seed=st.integers(0, 9))
 def test_any_model_says_the_same(model, seed):
     """As a module, of rows with every kind of value."""
@@ -58,7 +58,7 @@ def test_any_model_says_the_same(model, seed):
     check(model, rows, [(net["predict_proba"](row), net["predict"](row)) for row in rows])
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(model=TABLE_MODELS, seed=st.integers(0, 9))
 def test_the_preprocessing_is_the_tables_own(model, seed):
     """Value by value what DuckDB and the encoding make of the rows, by source that other exports carry as well."""

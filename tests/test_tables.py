@@ -761,7 +761,7 @@ def test_any_change_of_a_file_gives_a_table_or_an_error_of_ours(form, changes):
         assert np.isfinite(X).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=3 * settings.default.max_examples // 5)
 @given(
     before=st.text("\t\n\r \u00a0\u2003\u3000", max_size=4),
     after=st.text("\t\n\r \u00a0\u2003\u3000", max_size=4),
