@@ -234,7 +234,7 @@ REFUSED = {
     "a network of scikit-learn before its training": (MLPClassifier, "fit it first"),
     "an estimator of ours before its training": (twolayer.TwoLayerClassifier, "the type TwoLayerClassifier"),
     "a regression": (
-        lambda: MLPRegressor(hidden_layer_sizes=(2,), max_iter=2000).fit([[0.0], [1.0]], [0.0, 1.0]),
+        lambda: MLPRegressor(hidden_layer_sizes=(2,), max_iter=5000, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0]),
         "tell classes",
     ),
     "no activation": (lambda: fit(["no", "yes"], "identity")[0], "not identity"),
