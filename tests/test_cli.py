@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -518,6 +519,8 @@ def test_evaluate_counts_the_rows_held_out(call):
         part: json.loads(call("evaluate", "seeded", "people.csv", "--json", *part)[1])
         for part in ((), ("--part", "test"), ("--part", "train"))
     }
+    for same in ("./people.csv", Path("people.csv").resolve()):
+        assert json.loads(call("evaluate", "seeded", same, "--json")[1])["errors"] == record["test_errors"]
     shutil.copy("people.csv", "others.csv")
     others = json.loads(call("evaluate", "seeded", "others.csv", "--json")[1])
 
@@ -525,6 +528,42 @@ def test_evaluate_counts_the_rows_held_out(call):
     assert (counts[()]["samples"], counts[()]["errors"]) == (60, record["test_errors"])
     assert (counts["--part", "train"]["samples"], counts["--part", "train"]["errors"]) == (240, record["train_errors"])
     assert others["errors"] == record["test_errors"] + record["train_errors"]
+
+
+def test_what_predictions_are_made_of_is_never_replaced(call, earner):
+    """Neither the table nor the model."""
+    people(20).to_csv("new.csv", index=False)
+    before = {path: Path(path).read_bytes() for path in ("new.csv", f"{earner}/model.safetensors")}
+    for out in before:
+        code, _, err = call("predict", earner, "new.csv", "--out", out)
+        assert (code, "choose another --out" in err) == (2, True)
+
+    assert {path: Path(path).read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_predictions_on_a_full_disk(call, earner, monkeypatch, name):
+    """The place is what is told, not the data; nothing half-written stays."""
+    people(20).to_csv("new.csv", index=False)
+    connect = duckdb.connect
+
+    class Full:
+        def __init__(self):
+            self._connection = connect()
+
+        def execute(self, query, *more):
+            if query.startswith("COPY"):
+                raise duckdb.IOException("IO Error: Could not write file: No space left on device")
+            return self._connection.execute(query, *more)
+
+        def __getattr__(self, name):
+            return getattr(self._connection, name)
+
+    monkeypatch.setattr(duckdb, "connect", Full)
+    code, _, err = call("predict", earner, "new.csv", "--out", name)
+
+    assert (code, f"Cannot write {name} (No space left on device)" in err) == (2, True)
+    assert not [each for each in os.listdir() if name in each]
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet", None])

@@ -175,3 +175,33 @@ def test_a_module_stands_in_nobodys_way(call, name):
     assert call("export", f"{name}.safetensors", "--to", "python")[0] == 0
     assert Path(f"{name}_model.py").exists()
     assert not Path(f"{name}.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "line"),
+    [
+        ("c", "my net.h", "-DMY_NET_MAIN 'my net.h' -lm"),
+        ("c", "net.txt", "-DNET_MAIN net.txt -lm"),
+        ("js", "my-net.js", 'from "./my-net.js";'),
+        ("python", "Net.py", "import Net\n"),
+        ("python", "class.py", "import network  # when this file is called network.py"),
+        ("python", "net.txt", "import network  # when this file is called network.py"),
+    ],
+)
+def test_a_file_says_how_it_is_used_by_its_own_name(call, target, name, line):
+    """Whatever it is called, what it says can be done."""
+    assert call("export", "runs/small-run", "--to", target, "--out", name)[0] == 0
+
+    assert line in Path(name).read_text()
+
+
+def test_the_model_is_never_replaced(call):
+    """However its path is spelled."""
+    path = Path("runs/small-run/model.safetensors")
+    before = path.read_bytes()
+    for model in ("runs/small-run", path):
+        for out in (path, "runs/../runs/small-run/model.safetensors", path.resolve()):
+            code, _, err = call("export", model, "--to", "c", "--out", out)
+            assert (code, "choose another --out" in err) == (2, True)
+
+    assert path.read_bytes() == before

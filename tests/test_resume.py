@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twolayer import load
+from twolayer import checkpoint, load, storage, training
+from twolayer.errors import StorageError
 from twolayer.history import read_history
 
 RUNS = {  # a run of about a second each, with a checkpoint at each iteration
@@ -246,9 +247,9 @@ def test_what_cannot_be_gone_on_with_is_told(call):
     Path("empty").mkdir()
 
     for arguments, sentence in (
-        (("--resume", "nothing"), "no run.json"),
+        (("--resume", "nothing"), "nothing is no folder"),
         (("--resume", "empty"), "no run.json"),
-        (("--resume", "samples.npz"), "no run.json"),
+        (("--resume", "samples.npz"), "is no folder"),
         (("--resume", "run", "--hidden", 3), "--hidden belongs to the run: leave it out"),
         (("--resume", "run", "--learning-rate", 3), "--learning-rate belongs to the run"),
         (("--resume", "run", "--out", "other"), "--out belongs to the run"),
@@ -338,7 +339,8 @@ def test_two_processes_never_train_in_one_folder(call):
         for arguments in (("--resume", "run"), ("samples.npz", "--out", "run")):
             code, _, err = call("train", *arguments)
             assert (code, "run" in err) == (2, True)
-        assert "Another process is at work" in call("train", "--resume", "run")[2]
+        for arguments in (("--resume", "run"), ("samples.npz", "--out", "run")):
+            assert "Another process is at work" in call("train", *arguments)[2]
     finally:
         process.kill()
         process.communicate(timeout=60)
@@ -346,7 +348,7 @@ def test_two_processes_never_train_in_one_folder(call):
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(call, monkeypatch):
-    """The sentence says how to go on, and it does."""
+    """It is told once, the training goes on to its end, and the last sentence says how to go on, which it does."""
     settings = ("samples.npz", "--iterations", "40", "--tol", "0", "--no-pictures")
     call("train", *settings, "--out", "unbroken")
     real, calls = os.fsync, []
@@ -361,12 +363,101 @@ def test_a_full_disk_leaves_the_last_checkpoint(call, monkeypatch):
         patch.setattr(os, "fsync", fill)
         code, _, err = call("train", *settings, "--checkpoint", "0", "--out", "run", "--quiet")
 
-    assert (code, err.count("\n")) == (2, 1)
-    assert "No space left on device" in err
-    assert "--resume run goes on" in err
+    note, sentence = err.splitlines()
+    assert code == 2
+    assert note.startswith("Note: Cannot write run/checkpoint.safetensors (No space left on device)")
+    assert sentence.startswith("twolayer: Cannot write run/history.jsonl (No space left on device)")
+    assert "--resume run goes on" in sentence
     assert sorted(os.listdir("run")) == ["checkpoint.safetensors", "run.json"]
     assert call("train", "--resume", "run", "--no-pictures")[0] == 0
     assert_same_run("unbroken", "run")
+
+
+def test_a_disk_without_room_for_checkpoints_does_not_cost_the_training(call, monkeypatch):
+    """Nor does it where the training is interrupted: model and history are there, and how it came."""
+    real = storage.replace_file
+
+    def write(path, content):
+        if path.name == "checkpoint.safetensors":
+            raise StorageError(f"Cannot write {path}: free some space.")
+        real(path, content)
+
+    monkeypatch.setattr(checkpoint, "replace_file", write)
+    settings = ("samples.npz", "--tol", "0", "--no-pictures", "--quiet", "--checkpoint", "0")
+    assert call("train", *settings, "--iterations", "40", "--out", "run")[0] == 0
+    assert sorted(os.listdir("run")) == ["history.jsonl", "model.safetensors", "run.json"]
+
+    monkeypatch.setattr(training, "_answer", interrupt_after(50, training._answer))
+    code, _, err = call("train", *settings, "--iterations", "9999", "--out", "other")
+
+    assert code == 130
+    assert [line[:47] for line in err.splitlines()] == ["Note: Cannot write other/checkpoint.safetensors"] * 2
+    assert sorted(os.listdir("other")) == ["history.jsonl", "model.safetensors", "run.json"]
+
+
+def interrupt_after(n, function):
+    """Return a function that is interrupted by Ctrl-C at its n-th call."""
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return call
+
+
+def test_what_is_refused_changes_nothing(call, monkeypatch):
+    """A number of iterations that were made already is not taken down; the run can be gone on with as before."""
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_answer", interrupt_after(50, training._answer))
+        call("train", "samples.npz", "--iterations", "9999", "--tol", "0", "--no-pictures", "--out", "run")
+    settings = Path("run/run.json").read_text()
+
+    code, _, err = call("train", "--resume", "run", "--iterations", "3")
+
+    assert (code, "already: give it more than 3 iterations" in err) == (2, True)
+    assert Path("run/run.json").read_text() == settings
+
+
+def test_a_damaged_model_is_no_hindrance(call):
+    """The run goes on from its checkpoint, and the model is written anew."""
+    settings = ("samples.npz", "--tol", "0", "--no-pictures", "--checkpoint", "0", "--iterations")
+    call("train", *settings, "40", "--out", "unbroken")
+    call("train", *settings, "20", "--out", "run")
+    Path("run/model.safetensors").write_bytes(b"")
+
+    code, _, err = call("train", "--resume", "run", "--iterations", "40")
+
+    assert (code, "goes on from iteration" in err) == (0, True)
+    assert Path("run/model.safetensors").stat().st_size > 0
+    assert_same_run("unbroken", "run")
+
+
+def test_pictures_and_pace_are_the_runs_own(call):
+    """Until others are asked for."""
+    settings = ("samples.npz", "--tol", "0", "--iterations", "5", "--no-pictures", "--checkpoint", "0", "--out", "run")
+    call("train", *settings)
+    call("train", "--resume", "run", "--iterations", "10")
+    assert not list(Path("run").glob("*.png"))
+    assert {"--no-pictures", "--checkpoint=0.0"} < set(json.loads(Path("run/run.json").read_text())["arguments"])
+
+    call("train", "--resume", "run", "--iterations", "15", "--pictures")
+    assert list(Path("run").glob("*.png"))
+
+
+def test_columns_of_other_names_are_other_data(call):
+    """Though their numbers are the same."""
+    lines = [f"{k / 7 % 1:.3f},{'ab'[k % 3 > 0]},{k % 2}" for k in range(100)]
+    Path("t.csv").write_text("\n".join(["x,word,label", *lines]))
+    settings = ("--tol", "0", "--iterations", "5", "--no-pictures", "--checkpoint", "0", "--out", "run")
+    assert call("train", "t.csv", "--target", "label", *settings)[0] == 0
+
+    for old, new in (("x,word", "z,word"), (",a,", ",c,")):
+        Path("t.csv").write_text("\n".join(["x,word,label", *lines]).replace(old, new))
+        code, _, err = call("train", "--resume", "run", "--iterations", "10")
+        assert (code, "other samples than these" in err) == (2, True)
 
 
 def test_every_option_of_a_run_is_recorded():
@@ -378,7 +469,7 @@ def test_every_option_of_a_run_is_recorded():
         "weights": "balanced", "keep_spellings": True, "labels": Path("l.npy"), "size": (28, 30), "colour": "rgb",
         "encoding": "utf-16", "memory": "1GB", "hidden": 7, "activation": "relu", "loss": "log", "solver": "adam",
         "learning_rate": 1e-17, "batch_size": 9, "iterations": 11, "tol": 0.0, "l2": 0.1, "seed": 0, "dtype": "float64",
-        "engine": "whole", "threads": 3, "data": "-odd name.csv",
+        "engine": "whole", "threads": 3, "data": "-odd name.csv", "pictures": False, "checkpoint": 0.5,
     }  # fmt: skip
     with train.make_context("train", []) as context:
         defaults = {name: value for name, value in context.params.items() if name not in _OF_EACH_START}

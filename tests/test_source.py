@@ -88,7 +88,7 @@ def test_the_name_of_the_file_cannot_become_code(language, small_model, name):
     source = export_model(small_model, language, name).decode("ascii")
 
     assert name not in source
-    assert name.isalpha() or "break" in source
+    assert language == "python" or name.isalpha() or "break" in source
 
 
 @each_language

@@ -9,7 +9,9 @@ import json
 import math
 import os
 import re
+import stat
 import time
+import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ import numpy as np
 from twolayer.data.rows import Rows
 from twolayer.engines.objective import Measure
 from twolayer.equations import Arrays
-from twolayer.errors import DataError, FileFormatError, SettingError, StorageError
+from twolayer.errors import CheckpointWarning, DataError, FileFormatError, SettingError, StorageError
 from twolayer.history import RANGES, Epoch
 from twolayer.solvers import Solver
 from twolayer.storage import open_file, replace_file
@@ -78,6 +80,9 @@ class Purpose:
 class Checkpoints:
     """Writes the checkpoints of one training to one file, as seldom as costs 1 % of its time.
 
+    One that cannot be written is a `CheckpointWarning`, the first time: the last one is still there, and the training,
+    which is worth more, goes on.
+
     Parameters
     ----------
     path : path
@@ -96,7 +101,13 @@ class Checkpoints:
         if not isinstance(path, str | os.PathLike):
             raise SettingError(f"A checkpoint is a path of a file, not {path!r}.")
         self.path, self._purpose, self._seconds = Path(path), purpose, seconds
-        if self.path.is_dir() or not self.path.parent.is_dir():
+        try:
+            possible = not stat.S_ISDIR(self.path.stat().st_mode)
+        except FileNotFoundError:
+            possible = self.path.parent.is_dir()
+        except (OSError, ValueError):  # too long, or of letters that no name has
+            possible = False
+        if not possible:
             raise StorageError(
                 f"A checkpoint cannot be written to {str(path)!r}: name a file in a folder that is there."
             )
@@ -104,6 +115,7 @@ class Checkpoints:
         self._began = self._written = time.perf_counter()
         self._spent, self._last_cost = 0.0, math.nan
         self._last: TrainingState | None = None
+        self._failed = False
 
     def read(self, solver: Solver, like: Arrays) -> TrainingState | None:
         """Return the state to go on from; None if there is no file.
@@ -148,28 +160,29 @@ class Checkpoints:
         else:
             due = now - self._written >= self._seconds
         if due:
-            self.write()
-
-    def write(self) -> None:
-        """Write the last state that was offered, if there was one.
-
-        Raises
-        ------
-        StorageError
-            If the file cannot be written; the last checkpoint is still there then.
-        """
-        if self._last is None:
-            return
-        began = time.perf_counter()
-        replace_file(self.path, self._to_bytes(self._last))
-        self._written = time.perf_counter()
-        self._last_cost = self._written - began
-        self._spent += self._last_cost
+            self._write("The training goes on without it, and tries again.")
 
     def end(self, status: Status) -> None:
         """Write the last state of a training that was ended before its time."""
         if status in (Status.INTERRUPTED, Status.STOPPED_EARLY):
-            self.write()
+            self._failed = False
+            self._write("What was trained since the last one cannot be gone on with.")
+
+    def _write(self, otherwise: str) -> None:
+        """Write the last state that was offered, if there was one, or warn of what comes otherwise."""
+        if self._last is None:
+            return
+        began = time.perf_counter()
+        try:
+            replace_file(self.path, self._to_bytes(self._last))
+            self._failed = False
+        except StorageError as error:
+            if not self._failed:
+                warnings.warn(f"{error} {otherwise}", CheckpointWarning, stacklevel=2)
+            self._failed = True
+        self._written = time.perf_counter()
+        self._last_cost = self._written - began
+        self._spent += self._last_cost
 
     def _cost(self, state: TrainingState) -> float:
         """Return the seconds that a checkpoint is expected to cost: as many as the last one."""

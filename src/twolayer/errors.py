@@ -28,5 +28,9 @@ class FileFormatError(TwoLayerError, ValueError):
     """A file is damaged, or is not of the kind that was expected."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, and the training went on without it."""
+
+
 class StorageError(TwoLayerError, OSError):
     """A file could not be read or written: permission, a full disk, a folder in the way."""

@@ -1,5 +1,6 @@
 """From rows of samples and their labels to a trained model: one network, or several side by side."""
 
+import json
 import math
 import operator
 import os
@@ -152,6 +153,11 @@ def fit_model(
     ------
     SettingError, DataError
         If a setting or the data make no network.
+
+    Warns
+    -----
+    CheckpointWarning
+        If a checkpoint cannot be written; the training goes on.
     """
     job = Job(X, y, scale, input_shape, dtype, classes)
     job.make_objectives(engine, n_threads, activation, loss, l2, sample_weight, class_weight)
@@ -162,7 +168,7 @@ def fit_model(
     kept = None if validation is None else job.validation(validation)
     checkpoints = None
     if checkpoint is not None:
-        purpose = job.purpose(variant, tol, first, (X_test, y_test), validation)
+        purpose = job.purpose(variant, tol, first, (X_test, y_test), validation, table)
         checkpoints = Checkpoints(checkpoint, purpose, _seconds_between(checkpoint_seconds))
     elif checkpoint_seconds is not None:
         raise SettingError("There are seconds between checkpoints, but no file for them: name one as checkpoint.")
@@ -451,6 +457,7 @@ class Job:
         start: Arrays,
         test: tuple[Any, Any],
         validation: ValidationSet | None,
+        table: TableEncoding | None,
     ) -> Purpose:
         """Return what a checkpoint of a training belongs to."""
         settings = {**asdict(variant), **asdict(self.task), "tol": tol, "dtype": self.dtype, "scale": self.scale}
@@ -459,6 +466,8 @@ class Job:
         if validation is not None:
             settings |= {"patience": validation.patience, "validation_tol": validation.tol}
             samples += [validation.X, validation.y, validation.sample_weight]
+        if table is not None:  # names of columns and of what they hold
+            samples.append(np.frombuffer(json.dumps(table.to_record()).encode(), np.uint8))
         return Purpose(settings, [each if each is None else as_rows(each) for each in samples])
 
     def model(self, result: Result, variant: _Variant, max_iter: int, tol: float, table: TableEncoding | None) -> Model:

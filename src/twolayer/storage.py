@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,28 @@ _ADVICE = {
     errno.EDQUOT: "free some space or choose another place",
     errno.ENOENT: "make its folder first, or choose another place",
 }
+
+
+def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None:
+    """Check that a file to be written is none of those that are read.
+
+    Parameters
+    ----------
+    path : Path
+    read : sequence of path
+        A folder stands for the files in it; what is no path is passed over.
+
+    Raises
+    ------
+    StorageError
+        If it is one of them.
+    """
+    for each in (place for name in read for place in (name, Path(name, path.name))):
+        same = False
+        with contextlib.suppress(OSError, ValueError):  # one is not there, or is the name of something else
+            same = path.samefile(each)
+        if same:
+            raise StorageError(f"{path} is read from, and would be lost: choose another --out.")
 
 
 @contextlib.contextmanager

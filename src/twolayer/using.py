@@ -1,5 +1,7 @@
 """Samples for a model that is trained already: read and brought into the form that it takes."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ def open_samples(
     DataError
         If the samples are not of the kind that the model takes.
     """
-    own = _held_out_share(model) if name == model.settings.get("data") else None
+    own = _held_out_share(model) if _is_same(name, model.settings.get("data")) else None
     if is_table(name) is not (model.table is not None):
         wanted = "the columns of a table" if model.table else "samples such as images, not a table"
         raise DataError(f"{name} cannot be used: the model was trained on {wanted}.")
@@ -79,6 +81,13 @@ def _from_table(
     from twolayer.data.rows import SomeRows
 
     return Samples(SomeRows(rows, chosen), np.asarray(model.classes)[codes[chosen]]), None
+
+
+def _is_same(name: str, data: Any) -> bool:
+    """Tell whether two names are of the same data, however a path is spelled."""
+    with contextlib.suppress(OSError, ValueError):
+        return isinstance(data, str) and (name == data or Path(name).samefile(data))
+    return False
 
 
 def _held_out_share(model: Model) -> float | None:

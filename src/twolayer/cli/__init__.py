@@ -105,7 +105,8 @@ def _sentence(error: Exception) -> str:
     elif isinstance(error, MemoryError):
         sentence = "There is not enough memory for this: use fewer samples, fewer hidden units or --dtype float32."
     elif isinstance(error, OSError) and not isinstance(error, TwoLayerError):
-        sentence = f"{error.filename or 'A file'} cannot be used ({error.strerror or error}): check it and try again."
+        what = error.filename or "The output or a file"
+        sentence = f"{what} cannot be used ({error.strerror or error}): check it and try again."
     else:
         sentence = str(error)
     return f"twolayer: {' '.join(sentence.split())}"

@@ -1,7 +1,9 @@
 """`twolayer train`: look at the data, train, and write the run's folder."""
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from twolayer.model import Model
     from twolayer.training import Result
 
-_MAY_CHANGE = {"iterations"}  # from one start of a run to the next
-_OF_EACH_START = {"resume", "out", "checkpoint", "pictures", "quiet", "as_json"}
+_MAY_CHANGE = {"iterations", "checkpoint", "pictures"}  # from one start of a run to the next
+_OF_EACH_START = {"resume", "out", "quiet", "as_json"}
 _ENDED = ("converged", "diverged")  # nothing is left to go on with
 _MOST_COLUMNS_SHOWN = 60
 _MOST_CLASSES_SHOWN = 20
@@ -125,11 +127,15 @@ def _options_of(run: "RunFolder", context: click.Context, given: dict[str, Any])
 
 def _ended_status(run: "RunFolder", iterations: int) -> str | None:
     """Return the status of a run that has come to its end; None if there is something to go on with."""
+    from twolayer.errors import FileFormatError
     from twolayer.files.run_folder import MODEL_FILE, read_model
 
     if not (run.path / MODEL_FILE).is_file():
         return None
-    settings = read_model(run.path).settings
+    try:
+        settings = read_model(run.path).settings
+    except FileFormatError:  # it is written anew
+        return None
     status, n_iter = settings.get("status"), settings.get("n_iter")
     made_all = status == "finished" and isinstance(n_iter, int) and n_iter >= iterations
     return str(status) if made_all or status in _ENDED else None
@@ -155,6 +161,8 @@ def _arguments(options: dict[str, Any]) -> list[str]:
         value = options.get(parameter.name or "")
         if parameter.name in _OF_EACH_START or not isinstance(parameter, click.Option):
             continue
+        if value is False:
+            arguments += parameter.secondary_opts
         if value is None or value is False:
             continue
         name = parameter.opts[0]
@@ -168,18 +176,31 @@ def _arguments(options: dict[str, Any]) -> list[str]:
 def _train(options: dict[str, Any], resumed: "RunFolder | None" = None) -> int:
     """Train, in a new folder or in that of a run to go on with."""
     from twolayer.data.training_set import load_training_set
+    from twolayer.errors import MissingFileError, StorageError
     from twolayer.files.run_folder import RunFolder
     from twolayer.progress import working
 
     data, out, quiet = options["data"], options["out"], options["quiet"]
-    with working("Reading the data", quiet=quiet):
-        samples = load_training_set(data, _training_options(options))
+    try:
+        with working("Reading the data", quiet=quiet):
+            samples = load_training_set(data, _training_options(options))
+    except MissingFileError as error:
+        if resumed is None:
+            raise
+        message = f"{str(error).rstrip('.')}; go on in the folder in which the run was begun."
+        raise MissingFileError(message) from error
     run = resumed or (RunFolder(out) if out else RunFolder.next_free(_run_name(data)))
     try:
         model, result = _fit(run, samples, options)
         settings = {**model.settings, **_own_settings(data, samples, options["weights"])}
         model = replace(model, classes=samples.classes, settings=settings)
-        run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
+        try:
+            run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
+        except StorageError as error:
+            if not run.checkpoint.is_file():
+                raise
+            message = f"{str(error).rstrip('.')}; the last checkpoint is safe: --resume {run.path} goes on from it."
+            raise StorageError(message) from error
         if result.status in _ENDED:
             run.checkpoint.unlink(missing_ok=True)
         code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
@@ -213,18 +234,21 @@ def _training_options(options: dict[str, Any]) -> "TrainingOptions":
 def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> tuple["Model", "Result"]:
     """Train, showing the progress, and leaving checkpoints and what it takes to go on in the run's folder."""
     from twolayer.engines.objective import n_processors
-    from twolayer.errors import StorageError
     from twolayer.fitting import fit_model
     from twolayer.progress import epoch_display
 
     quiet = options["quiet"]
     threads = options["threads"] or n_processors()  # the same number of threads gives the same bits
     first, begun_before = True, run.begun_before and not run.checkpoint.is_file()
-    run.write_arguments(_arguments({**options, "threads": threads}))
-    with epoch_display(options["iterations"], quiet=quiet) as show:
+    arguments = _arguments({**options, "threads": threads})
+    if not run.begun_before:
+        run.write_arguments(arguments)
+    with _notes_of_checkpoints(), epoch_display(options["iterations"], quiet=quiet) as show:
 
         def report_and_show(epoch: "Epoch") -> None:
             nonlocal first
+            if first and run.begun_before:
+                run.write_arguments(arguments)  # of a run that does go on
             if first and not quiet:  # all is checked by now, and a wrong setting was told alone
                 if epoch.iteration:
                     _print_line(f"{run.path} goes on from iteration {epoch.iteration:,}.")
@@ -235,39 +259,54 @@ def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> t
             first = False
             show(epoch)
 
-        try:
-            return fit_model(
-                samples.X,
-                samples.codes,
-                X_test=samples.X_test,
-                y_test=samples.codes_test,
-                classes=range(len(samples.classes)),
-                class_weight=options["weights"],
-                n_hidden=options["hidden"],
-                activation=options["activation"],
-                loss=options["loss"],
-                solver=options["solver"],
-                learning_rate=options["learning_rate"],
-                batch_size=options["batch_size"],
-                max_iter=options["iterations"],
-                tol=options["tol"],
-                l2=options["l2"],
-                scale=samples.scale,
-                input_shape=samples.input_shape,
-                table=samples.table,
-                engine=options["engine"],
-                n_threads=threads,
-                dtype=options["dtype"],
-                random_state=options["seed"],
-                checkpoint=run.checkpoint,
-                checkpoint_seconds=options["checkpoint"],
-                on_epoch=report_and_show,
-            )
-        except StorageError as error:
-            if not run.checkpoint.is_file():
-                raise
-            message = f"{str(error).rstrip('.')}; the last checkpoint is safe: --resume {run.path} goes on from it."
-            raise StorageError(message) from error
+        return fit_model(
+            samples.X,
+            samples.codes,
+            X_test=samples.X_test,
+            y_test=samples.codes_test,
+            classes=range(len(samples.classes)),
+            class_weight=options["weights"],
+            n_hidden=options["hidden"],
+            activation=options["activation"],
+            loss=options["loss"],
+            solver=options["solver"],
+            learning_rate=options["learning_rate"],
+            batch_size=options["batch_size"],
+            max_iter=options["iterations"],
+            tol=options["tol"],
+            l2=options["l2"],
+            scale=samples.scale,
+            input_shape=samples.input_shape,
+            table=samples.table,
+            engine=options["engine"],
+            n_threads=threads,
+            dtype=options["dtype"],
+            random_state=options["seed"],
+            checkpoint=run.checkpoint,
+            checkpoint_seconds=options["checkpoint"],
+            on_epoch=report_and_show,
+        )
+
+
+@contextlib.contextmanager
+def _notes_of_checkpoints() -> Iterator[None]:
+    """Print what cannot be written of checkpoints as notes."""
+    import warnings
+
+    from twolayer.errors import CheckpointWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        show_warning = warnings.showwarning
+
+        def show_note(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, CheckpointWarning):
+                _print_line(f"Note: {message}")
+            else:
+                show_warning(message, category, *place, **more)
+
+        warnings.showwarning = show_note
+        yield
 
 
 def _run_name(data: str) -> str:
@@ -311,8 +350,6 @@ def _draw(run: "RunFolder", model: "Model", result: "Result", samples: "Training
 
 def _print_report(data: str, report: "DataReport") -> None:
     """Print on stderr what was found in the data, before the training."""
-    import contextlib
-
     from twolayer.cli.output import print_table
 
     classes = [f"{label} ({n:,})" for label, n in list(report.classes.items())[:_MOST_CLASSES_SHOWN]]
@@ -330,8 +367,6 @@ def _print_report(data: str, report: "DataReport") -> None:
 
 def _print_line(line: str) -> None:
     """Print a line on stderr, which nobody need read."""
-    import contextlib
-
     with contextlib.suppress(OSError):
         click.echo(line, err=True)
 

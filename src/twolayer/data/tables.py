@@ -7,6 +7,7 @@ in memory, or in a temporary file where that is too small.
 """
 
 import contextlib
+import errno
 import glob
 import itertools
 import os
@@ -114,6 +115,11 @@ class Table:
         names : sequence of str
             Columns of the table.
         columns : mapping of str to arrays of shape (n_rows,)
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
         """
         self.register("beside", columns)
         listed = ", ".join(
@@ -134,6 +140,8 @@ class Table:
         except duckdb.OutOfMemoryException:
             raise StorageError(f"There is no room for {self.name}: free some space or give --memory more.") from None
         except duckdb.Error as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
             raise DataError(f"{self.name} cannot be read: {_first_line(error)}.") from None
 
     def check_columns(self, names: Sequence[str], need: str) -> None:

@@ -46,7 +46,8 @@ class RunFolder:
 
     def __init__(self, path: Path, *, new: bool = False, resume: bool = False) -> None:
         if resume and not (path / SETTINGS_FILE).is_file():
-            raise MissingFileError(f"The folder {path} has no {SETTINGS_FILE}: name the folder of a run to go on with.")
+            lacks = f"The folder {path} has no {SETTINGS_FILE}" if path.is_dir() else f"{path} is no folder"
+            raise MissingFileError(f"{lacks}: name the folder of a run to go on with.")
         self.path, self.begun_before = path, resume
         self._made = [] if resume else _make_empty(path, new=new)
         self._lock = _lock(path)
@@ -142,9 +143,8 @@ class RunFolder:
                 (self.path / SETTINGS_FILE).unlink(missing_ok=True)
                 for folder in self._made:
                     folder.rmdir()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        _unlock(self._lock)
+        self._lock = None
 
 
 def read_model(path: Path) -> Model:
@@ -201,6 +201,7 @@ def _make_empty(path: Path, *, new: bool) -> list[Path]:
         message = f"Cannot make the folder {path} ({error.strerror or error}): choose another --out."
         raise StorageError(message) from error
     if (path / SETTINGS_FILE).is_file() and not (path / MODEL_FILE).is_file():
+        _unlock(_lock(path))  # where it is being trained now, that is what is told
         message = f"The folder {path} has a run that was not finished: go on with it by --resume {path}"
         raise StorageError(f"{message}, or choose another --out.")
     if occupied:
@@ -239,3 +240,9 @@ def _lock(path: Path) -> int | None:
         os.close(folder)
         return None
     return folder
+
+
+def _unlock(lock: int | None) -> None:
+    """Let a folder go."""
+    if lock is not None:
+        os.close(lock)

@@ -7,6 +7,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,11 @@ def identifier(name: str, start: str) -> str:
     ascii_text = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     words = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:_TEXT_SHOWN]
     return (words if words[:1].isalpha() else f"{start}_{words}").rstrip("_")
+
+
+def file_name(name: str, ending: str) -> str:
+    """Return the name of a file for a comment, with its ending, other letters than those of safe names as `_`."""
+    return re.sub(r"[^A-Za-z0-9 .+,=@_-]", "_", name if Path(name).suffix else name + ending)
 
 
 def enclose(tokens: Iterable[str], brackets: str, indent: int = 0, step: int = 4) -> str:

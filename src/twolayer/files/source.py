@@ -19,7 +19,7 @@ class Target:
     ending : str
         What the name of the file ends in.
     named : bool
-        Whether the function takes the name of the file without its ending, too.
+        Whether the function takes the name of the file, too.
     """
 
     function: str
@@ -48,7 +48,7 @@ def export_model(model: "Model", target: str, name: str) -> bytes:
     target : str
         One of `TARGETS`.
     name : str
-        Of the file without its ending: source code has names made of it.
+        Of the file, its ending may be left out: source code has names made of it.
 
     Returns
     -------

@@ -1,8 +1,20 @@
 """A model as a C header that needs the standard library alone."""
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
-from twolayer.files.scorer import THRESHOLD, Array, describe, enclose, fill, identifier, make_vectors, number_texts
+from twolayer.files.scorer import (
+    THRESHOLD,
+    Array,
+    describe,
+    enclose,
+    file_name,
+    fill,
+    identifier,
+    make_vectors,
+    number_texts,
+)
 from twolayer.files.source_c_table import ROW_TYPE, c_number, c_text, encoding_template, field_value, table_leaves
 from twolayer.model import Label, Model
 
@@ -18,7 +30,7 @@ def to_c(model: Model, name: str) -> str:
     ----------
     model : Model
     name : str
-        Of the header's file without its ending; the prefix is made of it.
+        Of the header's file, its ending may be left out; the prefix is made of it.
 
     Returns
     -------
@@ -30,9 +42,9 @@ def to_c(model: Model, name: str) -> str:
     DataError
         If the outputs of the network are not finite numbers.
     """
-    prefix = identifier(name, "model")
+    prefix = identifier(Path(name).stem, "model")
     leaves = _leaves(model) | _row_leaves(model, prefix)
-    return fill(_template(model), name=prefix, NAME=prefix.upper(), **leaves)
+    return fill(_template(model), name=prefix, NAME=prefix.upper(), file=shlex.quote(file_name(name, ".h")), **leaves)
 
 
 def _template(model: Model) -> str:
@@ -121,7 +133,7 @@ _START = """\
  *
  * @name@_class(@address@row) is the class of a row, @name@_shares(@address@row, shares) writes the share of each.
  *
- * To test it: cc -x c -D@NAME@_MAIN @name@.h -lm -o test && ./test
+ * To test it: cc -x c -D@NAME@_MAIN @file@ -lm -o test && ./test
  */
 
 #ifndef @NAME@_H

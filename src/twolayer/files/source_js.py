@@ -1,7 +1,6 @@
 """A model as a JavaScript module for Node.js and browsers."""
 
 import json
-import re
 
 from twolayer.data.table_encoding import Column, NumberColumn
 from twolayer.data.tables import MISSING
@@ -12,6 +11,7 @@ from twolayer.files.scorer import (
     Vectors,
     describe,
     enclose,
+    file_name,
     fill,
     make_vectors,
     number_texts,
@@ -28,7 +28,7 @@ def to_js(model: Model, name: str) -> str:
     ----------
     model : Model
     name : str
-        Of the module's file without its ending.
+        Of the module's file, its ending may be left out.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def to_js(model: Model, name: str) -> str:
     return fill(
         _MODULE,
         about="\n".join(f" * {line}" for line in describe(model)),
-        name=re.sub(r"[^A-Za-z0-9_.-]", "_", name),
+        file=file_name(name, ".mjs"),
         row=_ABOUT_TABLE_ROW if table else fill(_ABOUT_PLAIN_ROW, **numbers),
         row_type="Object<string, (number|string|boolean|bigint|null)>" if table else "ArrayLike<number>",
         classes=enclose(_labels(model.classes), "[]", step=2),
@@ -134,7 +134,7 @@ _MODULE = """\
  *
  * An ES module for Node.js and browsers that needs no package:
  *
- *     import { classes, predict, predictProba, selfTest } from "./@name@.mjs";
+ *     import { classes, predict, predictProba, selfTest } from "./@file@";
  *
  *     predict(row); // one of classes
  *     predictProba(row); // the share of each of them, in their order

@@ -1,5 +1,8 @@
 """A model as a Python module that needs the standard library alone."""
 
+import keyword
+from pathlib import Path
+
 from twolayer.data.table_encoding import Column, NumberColumn
 from twolayer.data.tables import MISSING
 from twolayer.files.scorer import (
@@ -10,7 +13,6 @@ from twolayer.files.scorer import (
     describe,
     enclose,
     fill,
-    identifier,
     make_vectors,
     number_texts,
 )
@@ -26,7 +28,7 @@ def to_python(model: Model, name: str) -> str:
     ----------
     model : Model
     name : str
-        Of the module's file without its ending.
+        Of the module's file, its ending may be left out.
 
     Returns
     -------
@@ -39,10 +41,14 @@ def to_python(model: Model, name: str) -> str:
         If the outputs of the network are not finite numbers.
     """
     two, table = len(model.classes) == 2, model.table is not None
+    stem, ending = Path(name).stem, Path(name).suffix
+    importable = stem.isidentifier() and stem.isascii() and not keyword.iskeyword(stem) and ending in ("", ".py")
+    module = stem if importable else "network"
     return fill(
         _MODULE,
         about="\n".join(f"# {line}" for line in describe(model)),
-        name=identifier(name, "model"),
+        name=module,
+        where="" if importable else f"  # when this file is called {module}.py",
         row=ABOUT_TABLE_ROW if table else fill(ABOUT_PLAIN_ROW, n_inputs=str(model.n_features)),
         imports="import math\nimport operator\n" + "import re\n" * table + "import sys\n" * (not two),
         classes=enclose(map(python_literal, model.classes), "()"),
@@ -140,7 +146,7 @@ _MODULE = '''\
 
 """A trained network that needs no package.
 
-    import @name@
+    import @name@@where@
 
     @name@.predict(row)  # one of @name@.classes
     @name@.predict_proba(row)  # the share of each of them, in their order
