@@ -816,6 +816,7 @@ WRONG_TABLES = {
     f"{GOOD} --encoding ascii": "not one of",
     f"{GOOD} --size 0x5": "like 28x28",
     "train digits --target x": "digits has no columns by name",
+    "train people --target x": "no dataset or file 'people'",
     "train digits --test people.csv": "people.csv is a table, and digits is none",
     "train pets": "no images",
     "train bare.npz": "bare.npz has no labels",

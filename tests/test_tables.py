@@ -728,7 +728,7 @@ def test_too_little_room_is_told(monkeypatch):
         return connection
 
     monkeypatch.setattr(tables, "_connect", without_disk)
-    with pytest.raises(StorageError, match="no room for the query: free some space or give --memory more"):
+    with pytest.raises(StorageError, match="no room for the query: give --memory more or free some space"):
         read_table("select random() as a, random() as b from range(20000000)", memory_bytes=2**20)
 
 

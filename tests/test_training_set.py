@@ -260,9 +260,19 @@ def test_an_array_that_memory_does_not_hold_is_the_same(little_memory, hold_out)
     np.testing.assert_array_equal(gather(streamed.X), whole.X)
     np.testing.assert_array_equal(streamed.codes, whole.codes)
     assert streamed.report.classes == whole.report.classes
-    assert streamed.report.warnings == ()
+    told = ["Some 210 MB of memory are taken: there is no way with less."]
+    told += [f"{len(streamed.X_test):,} of the 450 samples held out are tested on"] if hold_out else []
+    assert [warning.partition(", evenly")[0] for warning in streamed.report.warnings] == told
     assert (streamed.X_test is None) is (whole.X_test is None) is (hold_out == 0)
     assert_same_training(replace(streamed, X_test=None, codes_test=None), replace(whole, X_test=None, codes_test=None))
+
+
+def test_less_memory_than_is_needed_is_told():
+    """A training with so little takes more than it was told to."""
+    Path("a.csv").write_text("x,y\n" + "1,a\n2,b\n" * 20)
+
+    assert "260 MB" in load("a.csv", target="y", memory_bytes=10).report.warnings[-1]
+    assert not [each for each in load("a.csv", target="y", memory_bytes=10**9).report.warnings if "memory" in each]
 
 
 @settings(max_examples=30)

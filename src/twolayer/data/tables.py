@@ -138,7 +138,7 @@ class Table:
         except duckdb.OutOfRangeException:
             raise DataError(f"{self.name} holds numbers too large to add up: repair or scale them.") from None
         except duckdb.OutOfMemoryException:
-            raise StorageError(f"There is no room for {self.name}: free some space or give --memory more.") from None
+            raise StorageError(f"There is no room for {self.name}: give --memory more or free some space.") from None
         except duckdb.Error as error:
             if os.strerror(errno.ENOSPC) in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
@@ -461,7 +461,7 @@ def _load(name: str, connection: Any, source: Sql, called: str, explain: Callabl
         connection.execute(query)
         (n_rows,) = connection.execute("SELECT count(*) FROM data").fetchone()
     except duckdb.OutOfMemoryException:
-        raise StorageError(f"There is no room for {called}: free some space or give --memory more.") from None
+        raise StorageError(f"There is no room for {called}: give --memory more or free some space.") from None
     except duckdb.Error as error:
         raise FileFormatError(f"{called} cannot be read: {explain(error)}.") from None
     if not n_rows:

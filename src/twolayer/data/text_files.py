@@ -122,7 +122,7 @@ def explain_text(error: Exception, paths: Sequence[Path], encoding: str) -> str:
         if (ragged := find_ragged(path, encoding)) is not None:
             return ragged.rstrip(".")
     if any(_has_two_line_ends(path) for path in paths):
-        return "its lines end in two ways, with CR LF and with LF; write them in one"
+        return "its lines end in two ways, with CR LF and with LF, within quotes or not; write them in one"
     words = [line for line in told if not line.startswith(("Original Line", "Possible", " "))][:2]
     return ", ".join(re.sub(r"^(\w+ )*Error: ", "", line).rstrip(".: ") for line in words) or type(error).__name__
 

@@ -170,6 +170,17 @@ class _Plan:
         self.streamed = n_rows * row_bytes * _COPIES > room
         self.block_rows = max(1, int(room / 4 / (row_bytes * _COPIES + 2 * raw_bytes)))
         self.most_test_rows = max(1, int(room / 8 / row_bytes))
+        self._least = 0 if limit >= _BASE_BYTES + _LEAST_ROOM else _BASE_BYTES + _LEAST_ROOM
+
+    def notes(self, n_held_out: int, n_test: int) -> tuple[str, ...]:
+        """Return sentences about what memory does not allow."""
+        notes = []
+        if self._least:
+            notes.append(f"Some {self._least / 1e6:.0f} MB of memory are taken: there is no way with less.")
+        if n_test < n_held_out:
+            held = f"{n_test:,} of the {n_held_out:,} samples held out are tested on, evenly spaced"
+            notes.append(f"{held}: --memory has no room for more.")
+        return tuple(notes)
 
 
 def _from_table(name: str, options: TrainingOptions) -> TrainingSet:
@@ -204,7 +215,8 @@ def _from_table(name: str, options: TrainingOptions) -> TrainingSet:
     else:
         test = _some(survey.test, plan.most_test_rows)
         test_rows, codes_test = SomeRows(rows, test), survey.codes[test]
-        report = replace(survey.report, n_test=len(test))
+        notes = plan.notes(len(survey.test), len(test))
+        report = replace(survey.report, n_test=len(test), warnings=(*survey.report.warnings, *notes))
     train_rows: Any = SomeRows(rows, survey.train)
     return TrainingSet(
         X=spool(train_rows, plan.block_rows) if plan.streamed else gather(train_rows),
@@ -239,9 +251,9 @@ def _some(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
 
 
 def _from_dataset(name: str, options: TrainingOptions) -> TrainingSet:
+    dataset = load_dataset(name, options.read)
     if options.target is not None or options.ignore:
         raise SettingError(f"{name} has no columns by name: --target and --ignore are for tables.")
-    dataset = load_dataset(name, options.read)
     X, y = dataset.train.X, dataset.train.labels(name)
     share = 0.0
     if options.test is not None:
@@ -262,6 +274,7 @@ def _from_dataset(name: str, options: TrainingOptions) -> TrainingSet:
     plan = _Plan(options, len(X), row_bytes, X.shape[1] * X.dtype.itemsize)
     streamed = plan.streamed and isinstance(X, np.memmap)
     rest, out = hold_out(y, share, options.seed) if share else (np.arange(len(y)), np.zeros(0, int))
+    n_held_out = len(out)
     if streamed:
         rows = ArrayRows(X, plan.block_rows)
         out = _some(out, plan.most_test_rows)
@@ -275,6 +288,8 @@ def _from_dataset(name: str, options: TrainingOptions) -> TrainingSet:
     if test is not None:
         X_test, codes_test = test.X, _code(test.labels(options.test or name), classes, options.test or name)
     report = _report(dataset, X, codes, X_test, codes_test, classes, streamed=streamed)
+    if streamed:
+        report = replace(report, warnings=(*report.warnings, *plan.notes(n_held_out, len(out))))
     return TrainingSet(X, codes, X_test, codes_test, classes, dataset.input_shape, dataset.scale, None, report, share)
 
 
