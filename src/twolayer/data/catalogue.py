@@ -164,6 +164,29 @@ def is_table(name: str) -> bool:
     return (name in _BUNDLED_TABLES and not Path(name).exists()) or name.startswith(_OPENML) or is_table_name(name)
 
 
+def check_options(name: str, options: ReadOptions) -> None:
+    """Check that what is asked is of use to the source behind a name.
+
+    Raises
+    ------
+    SettingError
+        If it is for sources of another kind.
+    """
+    from twolayer.data.images import SUFFIXES, is_image_folder
+
+    path, table = Path(_split(name)[0]), is_table(name)
+    images = not table and path.exists() and (path.suffix.lower() in SUFFIXES or is_image_folder(path))
+    wrong = {
+        "--labels is for an NPY of samples": options.labels is not None and path.suffix.lower() != ".npy",
+        "--size is for images": options.size is not None and not images,
+        "--colour is for images": options.colour is not None and not images,
+        "--encoding is for tables": options.encoding != ReadOptions.encoding and not table,
+    }
+    for sentence, is_wrong in wrong.items():
+        if is_wrong:
+            raise SettingError(f"{sentence}: leave it out for {name}.")
+
+
 def open_table(name: str, options: ReadOptions | None = None) -> tuple[Table, str | None]:
     """Open the table behind a name: a file, a glob, a query, scikit-learn's breast_cancer, iris and wine, openml:NAME.
 

@@ -16,7 +16,7 @@ from twolayer.data.report import DataReport, percent, warn_of_classes
 from twolayer.data.split import hold_out
 from twolayer.data.table_encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn, Column, NumberColumn, TableEncoding
 from twolayer.data.tables import Sql, Table, as_number, as_text, select, shortened, sql_name
-from twolayer.errors import DataError
+from twolayer.errors import DataError, SettingError
 
 _T = TypeVar("_T")
 MAX_CLASSES = 1000
@@ -115,6 +115,8 @@ def survey_table(
     """
     table.check_columns([target], "the target")
     table.check_columns(list(ignore), "to be ignored")
+    if target in ignore:
+        raise SettingError(f"{target!r} is the target and cannot be ignored: take one of them back.")
     classes = order_classes(_find_classes(table, target, keep_spellings=keep_spellings), positive)
     codes = code_target(table, target, classes)
     known = np.flatnonzero(codes >= 0)

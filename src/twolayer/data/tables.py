@@ -496,8 +496,8 @@ def _find_files(name: str) -> list[Path]:
     else:
         paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207 - absolute ones too
         if not paths:
-            what = "no files like" if glob.has_magic(name) else "no file"
-            raise MissingFileError(f"There is {what} {name}: check the path.")
+            what = "are no files like" if glob.has_magic(name) else "is no file"
+            raise MissingFileError(f"There {what} {name}: check the path.")
     for each in paths:
         with open_file(each) as file:  # its sentences
             file.read(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.data.catalogue import Dataset, ReadOptions, Samples, is_table, load_dataset, open_table
+from twolayer.data.catalogue import Dataset, ReadOptions, Samples, check_options, is_table, load_dataset, open_table
 from twolayer.data.report import DataReport, report_samples
 from twolayer.data.rows import ArrayRows, Rows, SomeRows, gather, spool
 from twolayer.data.split import hold_out
@@ -120,6 +120,7 @@ def load_training_set(name: str, options: TrainingOptions | None = None) -> Trai
     options = options or TrainingOptions()
     if options.hold_out is not None and options.test is not None:
         raise SettingError("Give a share to hold out or samples to test on, not both.")
+    check_options(name, options.read)
     return _from_table(name, options) if is_table(name) else _from_dataset(name, options)
 
 
