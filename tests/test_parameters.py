@@ -238,18 +238,18 @@ REFUSED = {
         "tell classes",
     ),
     "no activation": (lambda: fit(["no", "yes"], "identity")[0], "not identity"),
-    "two hidden layers of scikit-learn": (deep, "3 layers with weights"),
+    "two hidden layers of scikit-learn": (deep, "weights in 3 of its layers"),
     "a Keras model that is not built": (list, "build it first"),
     "two hidden layers of Keras": (lambda: to_list(draw_arrays(0)) * 2, "not 8 arrays"),
     "no biases of Keras": (lambda: to_list(draw_arrays(0))[::2], "not 2 arrays"),
     "no bias of PyTorch": (lambda: without("2.bias"), r"has no '2\.bias'"),
     "no hidden layer of PyTorch": (
         lambda: {"weight": np.ones((1, 3)), "bias": np.ones(1)},
-        "1 layers with weights, not 2",
+        "weights in 1 of its layers, not in 2",
     ),
     "two hidden layers of PyTorch": (
         lambda: to_state(draw_arrays(0)) | to_state(draw_arrays(0), "4.", "6."),
-        "4 layers with weights, not 2",
+        "weights in 4 of its layers, not in 2",
     ),
     "a batch norm of PyTorch": (
         lambda: to_state(draw_arrays(0)) | {"1.running_mean": np.ones(2)},

@@ -124,7 +124,7 @@ def _from_torch(state: Mapping[Any, Any]) -> list[Layer]:
         what = "has no" if odd[0] in wanted else "has another parameter,"
         raise DataError(f"The network {what} {odd[0]!r}: {_ONE_HIDDEN_LAYER}, and nothing else.")
     if len(layers) != 2:
-        raise DataError(f"The network has {len(layers)} layers with weights, not 2: {_ONE_HIDDEN_LAYER}.")
+        raise DataError(f"The network has weights in {len(layers)} of its layers, not in 2: {_ONE_HIDDEN_LAYER}.")
     first, second = (_to_layer(state, layer) for layer in layers)
     swapped = _is_chain(second, first) and not (_is_chain(first, second) and _is_counted(*layers))
     return [second, first] if swapped else [first, second]
@@ -166,7 +166,7 @@ def _to_array(value: Any, name: str) -> Array:
 def _check_layers(layers: list[Layer]) -> list[Layer]:
     """Check that layers are the two of a network."""
     if len(layers) != 2:
-        raise DataError(f"The network has {len(layers)} layers with weights, not 2: {_ONE_HIDDEN_LAYER}.")
+        raise DataError(f"The network has weights in {len(layers)} of its layers, not in 2: {_ONE_HIDDEN_LAYER}.")
     shapes = [value.shape for layer in layers for value in layer]
     good = all(weights.ndim == 2 and bias.shape == weights.shape[:1] and weights.size for weights, bias in layers)
     if not good or not _is_chain(*layers):
