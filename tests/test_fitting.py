@@ -87,6 +87,8 @@ def test_a_listener_sees_each_epoch_and_can_stop(blobs):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
+        ({"on_epoch": 5}, "on_epoch must be a function; got 5"),
+        ({"on_parameters": "print"}, "on_parameters must be a function"),
         ({"n_hidden": 0}, "at least 1 hidden unit"),
         ({"n_hidden": 2**60}, "fewer than"),
         ({"n_hidden": 1.5}, "n_hidden must be a whole number"),

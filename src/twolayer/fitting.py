@@ -159,6 +159,9 @@ def fit_model(
     CheckpointWarning
         If a checkpoint cannot be written; the training goes on.
     """
+    for name, function in (("on_parameters", on_parameters), ("on_epoch", on_epoch)):
+        if function is not None and not callable(function):
+            raise SettingError(f"{name} must be a function; got {function!r}.")
     job = Job(X, y, scale, input_shape, dtype, classes)
     job.make_objectives(engine, n_threads, activation, loss, l2, sample_weight, class_weight)
     test = None if X_test is None else job.objective_of(X_test, y_test)
