@@ -23,6 +23,7 @@ import pytest
 from PIL import Image
 
 from twolayer import cli, load
+from twolayer.files import run_folder
 from twolayer.history import read_history
 
 ENDLESS = ("train", "--learning-rate", "1", "--tol", "0", "--iterations", "1000000")
@@ -321,6 +322,24 @@ def test_ctrl_c_ends_with_the_model_so_far():
     assert "Traceback" not in err
     assert sorted(os.listdir("runs/mnist-0-1")) == INTERRUPTED_FILES
     assert load("runs/mnist-0-1/model.safetensors").settings["status"] == "interrupted"
+
+
+def test_an_interruption_while_writing_waits_for_the_model(call, idx_folder, monkeypatch):
+    """History and model are written whole, and the sentence says how to draw the pictures."""
+    real = run_folder.replace_file
+
+    def interrupt_and_write(path, content):
+        if path.name == "history.jsonl":
+            os.kill(os.getpid(), signal.SIGINT)
+        real(path, content)
+
+    monkeypatch.setattr(run_folder, "replace_file", interrupt_and_write)
+    code, out, err = call("train", idx_folder, "--out", "here", "--quiet")
+
+    assert (code, err) == (130, "Interrupted; the model is safe: 'twolayer plot here' draws it.\n")
+    assert "written to" in out
+    assert set(os.listdir("here")) == set(RUN_FILES) - {name for name in RUN_FILES if name.endswith(".png")}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interruption_while_drawing_keeps_the_model(call, idx_folder, monkeypatch):

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import re
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer import course
+from twolayer import course, training
 from twolayer.engines.objective import make_objective
 from twolayer.equations import initialize_parameters
 from twolayer.errors import SettingError
@@ -167,6 +168,61 @@ def test_ctrl_c_ends_as_interrupted_with_good_parameters(samples, start, where):
 
     assert (result.status, result.n_iter) == (Status.INTERRUPTED, 0 if where == "first evaluation" else 3)
     assert result.cost == objective.measure(result.parameters).cost
+
+
+def test_ctrl_c_at_any_line_of_the_loop_loses_nothing(samples, start):
+    """Python may raise it anywhere between two epochs; what was trained so far comes back."""
+    objective, functions = make_objective(*samples), ("train", "iter_epochs", "_train", "_step", "_look_around")
+
+    def train_and_interrupt(at):
+        lines = None
+
+        def trace(frame, event, _):
+            nonlocal lines
+            own = frame.f_code.co_filename == training.__file__ and frame.f_code.co_name in functions
+            if own and event == "line" and lines is not None:
+                lines += 1
+                if lines == at:
+                    raise KeyboardInterrupt
+            return trace if own else None
+
+        def listen(epoch):
+            nonlocal lines
+            lines = {2: 0, 5: None}.get(epoch.iteration, lines)
+
+        sys.settrace(trace)
+        try:
+            return train(objective, GradientDescent(1.0), start, max_iter=8, on_epoch=listen).status
+        except KeyboardInterrupt:
+            return "lost"
+        finally:
+            sys.settrace(None)
+
+    statuses = [train_and_interrupt(at) for at in range(1, 200)]
+
+    n_lines = statuses.index(Status.FINISHED)
+    assert n_lines > 60
+    assert statuses == [Status.INTERRUPTED] * n_lines + [Status.FINISHED] * (199 - n_lines)
+
+
+def test_ctrl_c_while_the_result_is_looked_at_loses_nothing(samples, start):
+    """The second one is heard."""
+    for n_interrupts in (1, 2):
+        objective, test = make_objective(*samples), make_objective(*samples)
+        measure, calls = test.measure, []
+
+        def interrupt(parameters, measure=measure, calls=calls, n_interrupts=n_interrupts):
+            calls.append(None)
+            if 4 <= len(calls) < 4 + n_interrupts:
+                raise KeyboardInterrupt
+            return measure(parameters)
+
+        test.measure = interrupt
+        if n_interrupts == 1:
+            assert train(objective, GradientDescent(1.0), start, max_iter=3, test=test).status == Status.FINISHED
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                train(objective, GradientDescent(1.0), start, max_iter=3, test=test)
 
 
 def test_the_epochs_can_be_driven_one_by_one(samples, start):

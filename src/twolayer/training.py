@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import Any
 
 from twolayer.engines.objective import Measure, Objective
@@ -254,18 +255,19 @@ def iter_epochs(
     """
     training = _train(objective, solver, parameters, max_iter, tol, test, validation, on_parameters, state, on_state)
     step: Callable[[], _Look | Epoch] = partial(next, training)
-    try:
-        while True:
-            asked = step()
-            try:
+    while True:
+        try:
+            while True:  # within the try, as Python may interrupt at the end of each round, too
+                asked = step()
                 answer = (yield asked) if isinstance(asked, Epoch) else _answer(asked)
-            except KeyboardInterrupt as interrupt:
-                step = partial(training.throw, interrupt)
-            else:
                 step = partial(training.send, answer)
-    except StopIteration as end:
-        result: Result = end.value
-        return result
+        except KeyboardInterrupt as interrupt:
+            if getgeneratorstate(training) == GEN_CLOSED:  # it has ended: the second Ctrl-C
+                raise
+            step = partial(training.throw, interrupt)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def train(
@@ -309,19 +311,20 @@ def train(
         state=state,
         on_state=on_state,
     )
-    stop: bool | None = None
-    try:
-        epoch = next(epochs)
-        while True:
-            try:
+    step: Callable[[], Epoch] = partial(next, epochs)
+    while True:
+        try:
+            while True:
+                epoch = step()
                 stop = on_epoch(epoch) if on_epoch else None
-            except KeyboardInterrupt as interrupt:
-                epoch = epochs.throw(interrupt)
-            else:
-                epoch = epochs.send(stop)
-    except StopIteration as end:
-        result: Result = end.value
-        return result
+                step = partial(epochs.send, stop)
+        except KeyboardInterrupt as interrupt:
+            if getgeneratorstate(epochs) == GEN_CLOSED:
+                raise
+            step = partial(epochs.throw, interrupt)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def train_many(
@@ -430,8 +433,12 @@ def _train(
     except KeyboardInterrupt:
         status, message = Status.INTERRUPTED, f"Interrupted at iteration {good.n_iter:,} of {max_iter:,}."
     good = judge.wait.best or good
-    train_measure = good.measure or (yield _Look(good.parameters, objective))
-    test_measure = (yield _Look(good.parameters, test)) if test else None
+    try:
+        train_measure, test_measure = yield from _look_at_last(good, objective, test)
+    except (
+        KeyboardInterrupt
+    ):  # while what was trained is looked at: it is worth a second look, which can be interrupted
+        train_measure, test_measure = yield from _look_at_last(good, objective, test)
     return Result(
         parameters=good.parameters,
         status=status,
@@ -489,6 +496,14 @@ def _look_around(
         seconds=time.perf_counter() - began,
     )
     return good, weary, epoch
+
+
+def _look_at_last(
+    good: Good, objective: Objective, test: Objective | None
+) -> Generator[_Look, Any, tuple[Measure, Measure | None]]:
+    """Look at the training and test samples with the parameters that a training ends with."""
+    train_measure = good.measure or (yield _Look(good.parameters, objective))
+    return train_measure, (yield _Look(good.parameters, test)) if test else None
 
 
 def _step(solver: Solver, parameters: Arrays, evaluation: Any, objective: Objective) -> Generator[_Look, Any, Any]:

@@ -195,7 +195,8 @@ def _train(options: dict[str, Any], resumed: "RunFolder | None" = None) -> int:
         settings = {**model.settings, **_own_settings(data, samples, options["weights"])}
         model = replace(model, classes=samples.classes, settings=settings)
         try:
-            run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
+            with _let_requests_wait() as requests:
+                run.write(model, result.history)  # before the pictures, which an impatient user may interrupt
         except StorageError as error:
             if not run.checkpoint.is_file():
                 raise
@@ -204,8 +205,10 @@ def _train(options: dict[str, Any], resumed: "RunFolder | None" = None) -> int:
         if result.status in _ENDED:
             run.checkpoint.unlink(missing_ok=True)
         code = {"diverged": 1, "interrupted": 130}.get(result.status, 0)
-        if options["pictures"] and not _draw(run, model, result, samples, quiet=quiet):
+        drawn = not requests and (not options["pictures"] or _draw(run, model, result, samples, quiet=quiet))
+        if not drawn:
             code = 130
+            _print_line(f"Interrupted; the model is safe: 'twolayer plot {run.path}' draws it.")
     finally:
         run.release()
     _print_result(data, model.settings, result, run, samples.report, as_json=options["as_json"])
@@ -289,6 +292,25 @@ def _fit(run: "RunFolder", samples: "TrainingSet", options: dict[str, Any]) -> t
 
 
 @contextlib.contextmanager
+def _let_requests_wait() -> Iterator[list[int]]:
+    """Let Ctrl-C and other requests to end wait; give those that came meanwhile."""
+    import signal
+    import threading
+
+    requests: list[int] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.default_int_handler]
+    for number in numbers:
+        signal.signal(number, lambda number, _: requests.append(number))
+    try:
+        yield requests
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+
+
+@contextlib.contextmanager
 def _notes_of_checkpoints() -> Iterator[None]:
     """Print what cannot be written of checkpoints as notes."""
     import warnings
@@ -343,7 +365,6 @@ def _draw(run: "RunFolder", model: "Model", result: "Result", samples: "Training
     except StorageError as error:
         raise StorageError(f"{str(error).rstrip('.')}; the model is safe in {run.path}.") from error
     except KeyboardInterrupt:
-        click.echo(f"Interrupted while drawing; the model is safe: 'twolayer plot {run.path}' draws it.", err=True)
         return False
     return True
 
