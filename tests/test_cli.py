@@ -706,11 +706,12 @@ def test_columns_whose_names_have_commas_are_ignored_in_quotes(call, table):
 @pytest.mark.usefixtures("table")
 def test_the_run_of_a_long_query_has_a_name(call):
     """Which is no longer than a file's may be."""
-    query = "select * from 'people.csv' where " + " and ".join(f"age <> {k}" for k in range(100, 200))
+    query = "select * from 'people.csv' where " + " and ".join(f"age <> {k}::INT" for k in range(100, 200))
 
     assert call("train", query, *TRAIN_PEOPLE[2:], "--quiet")[0] == 0
     (name,) = os.listdir("runs")
     assert len(name) <= 80
+    assert call("evaluate", f"runs/{name}", query)[0] == 0
 
 
 def test_the_pictures_of_a_table_are_drawn_again(call, earner):

@@ -174,7 +174,8 @@ def check_options(name: str, options: ReadOptions) -> None:
     """
     from twolayer.data.images import SUFFIXES, is_image_folder
 
-    path, table = Path(_split(name)[0]), is_table(name)
+    table = is_table(name)
+    path = Path(name if table else _split(name)[0])
     images = not table and path.exists() and (path.suffix.lower() in SUFFIXES or is_image_folder(path))
     wrong = {
         "--labels is for an NPY of samples": options.labels is not None and path.suffix.lower() != ".npy",
