@@ -205,3 +205,9 @@ def test_the_model_is_never_replaced(call):
             assert (code, "choose another --out" in err) == (2, True)
 
     assert path.read_bytes() == before
+
+
+def test_an_export_beside_the_model_is_replaced(call):
+    """It is none of what is read."""
+    for _ in range(2):
+        assert call("export", "runs/small-run", "--to", "c", "--out", "runs/small-run/net.h")[0] == 0

@@ -24,14 +24,14 @@ def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None
     ----------
     path : Path
     read : sequence of path
-        A folder stands for the files in it; what is no path is passed over.
+        What is no path is passed over.
 
     Raises
     ------
     StorageError
         If it is one of them.
     """
-    for each in (place for name in read for place in (name, Path(name, path.name))):
+    for each in read:
         same = False
         with contextlib.suppress(OSError, ValueError):  # one is not there, or is the name of something else
             same = path.samefile(each)

@@ -28,7 +28,7 @@ def export(model: Path, target: str, out: Path | None, as_json: bool) -> None:  
     """
     from twolayer.cli.output import print_json, print_table
     from twolayer.errors import SettingError, StorageError
-    from twolayer.files.run_folder import read_model
+    from twolayer.files.run_folder import MODEL_FILE, read_model
     from twolayer.files.scorer import make_vectors
     from twolayer.files.source import export_model
     from twolayer.storage import check_other_file, replace_file
@@ -38,7 +38,7 @@ def export(model: Path, target: str, out: Path | None, as_json: bool) -> None:  
         raise SettingError("--json and --out - both print to stdout: leave one of them out.")
     network = read_model(model)
     path = _default_path(model, TARGETS[target].ending) if out is None or to_stdout else out
-    check_other_file(path, [model])
+    check_other_file(path, [model, model / MODEL_FILE])
     if out is None and path.exists():
         raise StorageError(f"{path} is there already: name a file with --out, which replaces it.")
     content = export_model(network, target, path.name)

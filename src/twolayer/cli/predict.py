@@ -38,12 +38,12 @@ def predict(
 
     Of a table the columns that the model does not use, such as an id, stand before them.
     """
-    from twolayer.files.run_folder import read_model
+    from twolayer.files.run_folder import MODEL_FILE, read_model
     from twolayer.storage import check_other_file, replace_file
     from twolayer.using import open_samples
 
     if out is not None:
-        check_other_file(out, [model, data])
+        check_other_file(out, [model, model / MODEL_FILE, data])
     network = read_model(model)
     samples, table = open_samples(network, data, part=part, encoding=encoding)
     predictions, shares = network.predict(samples.X), network.predict_proba(samples.X)

@@ -127,9 +127,9 @@ class Table:
         )
         query = f"SELECT {listed} FROM {self.whole} AS whole POSITIONAL JOIN beside"
         form = "parquet" if path.suffix.lower() in _PARQUET_FILES else "csv, header"
-        self._run(f"COPY ({query}) TO {_text(str(path))} (FORMAT {form})", None)
+        self._run(f"COPY ({query}) TO {_text(str(path))} (FORMAT {form})", None, writes=True)
 
-    def _run(self, query: Sql, parameters: Any) -> Any:
+    def _run(self, query: Sql, parameters: Any, *, writes: bool = False) -> Any:
         import duckdb
 
         try:
@@ -138,10 +138,10 @@ class Table:
         except duckdb.OutOfRangeException:
             raise DataError(f"{self.name} holds numbers too large to add up: repair or scale them.") from None
         except duckdb.OutOfMemoryException:
-            raise StorageError(f"There is no room for {self.name}: give --memory more or free some space.") from None
+            raise _no_room(self.name) from None
         except duckdb.Error as error:
-            if os.strerror(errno.ENOSPC) in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            if _is_full(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if writes else _no_room(self.name) from None
             raise DataError(f"{self.name} cannot be read: {_first_line(error)}.") from None
 
     def check_columns(self, names: Sequence[str], need: str) -> None:
@@ -451,6 +451,14 @@ def _prepare(connection: Any, query: Sql) -> None:
             connection.execute("SET disabled_optimizers = 'common_subexpressions'")
 
 
+def _is_full(error: Exception) -> bool:
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
+def _no_room(called: str) -> StorageError:
+    return StorageError(f"There is no room for {called}: give --memory more or free some space.")
+
+
 def _load(name: str, connection: Any, source: Sql, called: str, explain: Callable[[Exception], str]) -> Table:
     """Bring what a source gives into the connection's own database."""
     import duckdb
@@ -461,8 +469,10 @@ def _load(name: str, connection: Any, source: Sql, called: str, explain: Callabl
         connection.execute(query)
         (n_rows,) = connection.execute("SELECT count(*) FROM data").fetchone()
     except duckdb.OutOfMemoryException:
-        raise StorageError(f"There is no room for {called}: give --memory more or free some space.") from None
+        raise _no_room(called) from None
     except duckdb.Error as error:
+        if _is_full(error):  # the disk, with what memory cannot hold
+            raise _no_room(called) from None
         raise FileFormatError(f"{called} cannot be read: {explain(error)}.") from None
     if not n_rows:
         raise DataError(f"{called} has no rows: name a table that has some.")

@@ -180,7 +180,7 @@ class _Plan:
             notes.append(f"Some {self._least / 1e6:.0f} MB of memory are taken: there is no way with less.")
         if n_test < n_held_out:
             held = f"{n_test:,} of the {n_held_out:,} samples held out are tested on, evenly spaced"
-            notes.append(f"{held}: --memory has no room for more.")
+            notes.append(f"{held}: memory has no room for more.")
         return tuple(notes)
 
 
