@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,6 +101,34 @@ def test_after_an_interruption_the_next_evaluation_waits_for_what_still_runs(obj
         assert again.cost == expected.cost
         np.testing.assert_array_equal(again.grads["dW1"], expected.grads["dW1"])
     assert threading.active_count() == before
+
+
+def test_a_helper_that_an_interruption_left_asleep_is_woken(objective):
+    """It has a job and does not know: the next evaluation would wait for ever."""
+    expected, right, rings = objective.evaluate(PARAMETERS), [], []
+
+    def interrupt(_):
+        rings.append(None)
+        if len(rings) == 1:
+            raise KeyboardInterrupt
+        ring(None)
+
+    for _ in range(5):
+        rings.clear()
+        own = take_helpers(load_kernel(), 2)
+        assert all(is_asleep(helper) for helper in own)
+        bell = own[-1]._bell  # which the next evaluation rings first
+        ring = bell.put
+        own[-1]._bell = SimpleNamespace(put=interrupt, get=bell.get)
+        release_helpers(own)
+        with pytest.raises(KeyboardInterrupt):
+            objective.evaluate({**PARAMETERS, "W1": 2 * PARAMETERS["W1"]})
+        again = threading.Thread(target=lambda: right.append(objective.evaluate(PARAMETERS).cost), daemon=True)
+        again.start()
+        again.join(timeout=60)
+        own[-1]._bell = bell
+
+    assert right == [expected.cost] * 5
 
 
 def test_a_helper_without_a_job_is_not_waited_for():

@@ -16,6 +16,7 @@ from twolayer.engines.kernel import Kernel, Networks, Post, Samples, Sums
 
 _PATIENCE = 4_000  # looks: some 0.1 ms
 _NAP = 5e-5  # s
+_NAPS_TO_A_LOOK = 100  # some 10 ms, in which a helper that was woken has begun
 
 
 class Helper:
@@ -43,9 +44,13 @@ class Helper:
             self._bell.put(None)
 
     def wait(self) -> None:
-        """Wait until the job is done."""
+        """Wait until the job is done, and wake the helper where an interruption came before it was woken."""
+        naps = 0
         while not self.kernel.wait(self._post, _PATIENCE):
             time.sleep(_NAP)
+            naps += 1
+            if naps % _NAPS_TO_A_LOOK == 0 and not self._post.awake:
+                self._bell.put(None)  # once too often does no harm: a helper without a job goes back to sleep
         self._job = None
 
     def _serve(self) -> None:
