@@ -79,7 +79,7 @@ def test_what_is_no_regular_file_is_told_before_it_is_read(tmp_path):
     """A pipe or a device might never end."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(StorageError, match="no regular file"), storage.open_file(path):
+        with pytest.raises(StorageError, match="not a regular file"), storage.open_file(path):
             pytest.fail("it was opened")
 
 
@@ -96,3 +96,13 @@ def test_a_missing_folder_is_told(tmp_path):
     """The path and the reason are in the sentence."""
     with pytest.raises(StorageError, match="nowhere"):
         storage.replace_file(tmp_path / "nowhere" / "file", b"")
+
+
+def test_a_file_that_is_read_is_not_written_over(tmp_path):
+    """By whatever path it is named; what is not a path is passed over."""
+    (tmp_path / "data.csv").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("data.csv")
+    storage.check_other_file(tmp_path / "model", [tmp_path / "data.csv", "mnist:0,1", "SELECT '\0'"])
+
+    with pytest.raises(StorageError, match="is an input and would be overwritten: choose another `out`"):
+        storage.check_other_file(tmp_path / "link", ["mnist", str(tmp_path / "data.csv")])

@@ -1,11 +1,19 @@
 """What can go wrong, each kind also the builtin exception that a caller would expect.
 
-Every message is one sentence for a person: what is wrong and what to do about it.
+Every message is one sentence: what is wrong and what to do about it. A setting is named in backticks, as `max_iter`;
+the command line, and it alone, turns that into its option.
 """
+
+import re
 
 
 class TwoLayerError(Exception):
     """Base of every error that twolayer raises on purpose."""
+
+    @property
+    def settings(self) -> list[str]:
+        """The names of the settings that the message is about."""
+        return re.findall(r"`(\w+)`", str(self))
 
 
 class DataError(TwoLayerError, ValueError):
@@ -13,7 +21,7 @@ class DataError(TwoLayerError, ValueError):
 
 
 class SettingError(TwoLayerError, ValueError):
-    """A setting (a size, a rate, a name) is outside what is possible."""
+    """A setting (a size, a rate, a name) is invalid."""
 
 
 class ArrayTypeError(TwoLayerError, TypeError):
@@ -21,16 +29,16 @@ class ArrayTypeError(TwoLayerError, TypeError):
 
 
 class MissingFileError(TwoLayerError, FileNotFoundError):
-    """A file or folder that was named is not there."""
+    """A file or folder that was named does not exist."""
 
 
 class FileFormatError(TwoLayerError, ValueError):
     """A file is damaged, or is not of the kind that was expected."""
 
 
-class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written, and the training went on without it."""
-
-
 class StorageError(TwoLayerError, OSError):
     """A file could not be read or written: permission, a full disk, a folder in the way."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, and the training went on without it."""

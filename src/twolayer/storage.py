@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what cannot be read or written is told in a sentence."""
+"""Files are written whole or not at all, and what cannot be read or written is answered by a sentence."""
 
 import contextlib
 import errno
@@ -13,18 +13,18 @@ from twolayer.errors import MissingFileError, StorageError, TwoLayerError
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another place",
     errno.EDQUOT: "free some space or choose another place",
-    errno.ENOENT: "make its folder first, or choose another place",
+    errno.ENOENT: "create its folder first, or choose another place",
 }
 
 
 def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None:
-    """Check that a file to be written is none of those that are read.
+    """Check that a file to be written is not one of those that are read.
 
     Parameters
     ----------
     path : Path
     read : sequence of path
-        What is no path is passed over.
+        Those that are not paths are passed over.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None
         with contextlib.suppress(OSError, ValueError):  # one is not there, or is the name of something else
             same = path.samefile(each)
         if same:
-            raise StorageError(f"{path} is read from, and would be lost: choose another --out.")
+            raise StorageError(f"{path} is an input and would be overwritten: choose another `out`.")
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def open_file(path: Path, advice: str = "check the path") -> Iterator[BinaryIO]:
         if path.is_dir():
             raise StorageError(f"{path} is a folder: name a file in it.")
         if path.exists() and not path.is_file():  # reading a pipe or a device may never end
-            raise StorageError(f"{path} is no regular file: copy its content to one.")
+            raise StorageError(f"{path} is not a regular file: copy its contents to one.")
         with path.open("rb") as file:
             yield file
     except TwoLayerError:
