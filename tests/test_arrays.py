@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from twolayer.data import arrays
-from twolayer.data.arrays import read_npy, read_npz
+from twolayer.data.readers import arrays
+from twolayer.data.readers.arrays import read_npy, read_npz
+from twolayer.data.rows import ArrayRows, MemoryRows
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
 
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -54,10 +55,19 @@ def header(shape, descr="|u1", order=False, version=1):
     return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 * version, "little") + text
 
 
-def assert_same(read, array):
-    """Compare values, shape, and type in the processor's byte order."""
-    assert (read.dtype, read.shape) == (array.dtype.newbyteorder("="), array.shape)
-    np.testing.assert_array_equal(read, array)
+def assert_same(dataset, X, y=None):
+    """Compare samples, their shape and type in the processor's byte order, and their labels."""
+    stored = dataset.rows.X
+    assert (stored.dtype, dataset.input_shape) == (X.dtype.newbyteorder("="), X.shape[1:])
+    np.testing.assert_array_equal(stored.reshape(X.shape), X)
+    assert (labels_of(dataset) is None) == (y is None)
+    if y is not None:
+        assert labels_of(dataset) == np.asarray(y).tolist()
+
+
+def labels_of(dataset):
+    """Return the label of each sample, or None."""
+    return None if dataset.labels is None else dataset.labels.decode().tolist()
 
 
 @SAME_FOLDER
@@ -75,12 +85,11 @@ def test_every_type_and_shape_comes_back(tmp_path, samples, fortran, compressed,
     packed, plain = read_npz(path), read_npy(tmp_path / "X.npy")
 
     for found in (packed, plain):
-        assert_same(found.X_train, samples)
-        assert_same(found.y_train, y)
-    assert (packed.X_test is None) == (packed.y_test is None) == (not test)
+        assert_same(found, samples, y)
+    assert (packed.test is None) == (not test)
     if test:
-        assert_same(packed.X_test, samples[:1])
-    assert (plain.X_test, plain.y_test) == (None, None)
+        assert_same(packed.test, samples[:1], y[:1])
+    assert plain.test is None
 
 
 @pytest.mark.parametrize(
@@ -101,18 +110,18 @@ def test_the_usual_names_are_known(tmp_path, names):
 
     found = read_npz(str(tmp_path / "a.npz"))
 
-    for array, expected in zip((found.X_train, found.y_train, found.X_test, found.y_test), (X, Y, X, Y), strict=True):
-        assert_same(array, expected)
+    assert_same(found, X, Y)
+    assert_same(found.test, X, Y)
 
 
 def test_samples_may_have_no_labels(tmp_path):
     """Neither in an NPZ nor beside an NPY, however long its name."""
     np.savez(tmp_path / "a.npz", X=X)
-    assert read_npz(tmp_path / "a.npz").y_train is None
+    assert read_npz(tmp_path / "a.npz").labels is None
 
     for stem in ("a", "a" * 250):
         np.save(tmp_path / f"{stem}.npy", X)
-        assert read_npy(tmp_path / f"{stem}.npy").y_train is None
+        assert read_npy(tmp_path / f"{stem}.npy").labels is None
 
 
 @pytest.mark.parametrize(
@@ -134,23 +143,24 @@ def test_labels_are_found_beside_samples(tmp_path, samples, labels):
     np.save(tmp_path / f"{labels}.npy", Y)
     np.save(tmp_path / "others.npy", 1 - Y)
 
-    assert_same(read_npy(tmp_path / f"{samples}.npy").y_train, Y)
-    assert_same(read_npy(tmp_path / f"{samples}.npy", str(tmp_path / "others.npy")).y_train, 1 - Y)
+    assert_same(read_npy(tmp_path / f"{samples}.npy"), X, Y)
+    assert_same(read_npy(tmp_path / f"{samples}.npy", str(tmp_path / "others.npy")), X, 1 - Y)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_an_npy_stays_on_disk(tmp_path, order):
     """Reading maps it and takes next to no memory, even while it looks for values that are not finite."""
     path = tmp_path / "large.npy"
-    np.save(path, np.ones((1000, 10, 1000), np.float32, order=order))
+    np.save(path, np.ones((1000, 10_000), np.float32, order=order))
 
     tracemalloc.start()
     found = read_npy(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert isinstance(found.X_train, np.memmap)
-    assert not found.X_train.flags.writeable
+    assert isinstance(found.rows, ArrayRows)
+    assert isinstance(found.rows.X, np.memmap)
+    assert not found.rows.X.flags.writeable
     assert peak < 3 * 2**20
 
 
@@ -163,10 +173,10 @@ def test_an_npy_of_another_byte_order_or_place_is_read(tmp_path):
     (tmp_path / "odd.npy").write_bytes(odd + values.tobytes())
 
     for name in ("big", "odd"):
-        found = read_npy(tmp_path / f"{name}.npy").X_train
+        found = read_npy(tmp_path / f"{name}.npy")
         assert_same(found, values)
-        assert found.flags.aligned
-        assert not isinstance(found, np.memmap)
+        assert found.rows.X.flags.aligned
+        assert isinstance(found.rows, MemoryRows)
 
 
 @SAME_FOLDER
@@ -181,33 +191,30 @@ def test_text_labels_come_back(tmp_path, labels, as_bytes, order):
     stored = np.array([label.encode() for label in labels]) if as_bytes else expected.astype(f"{order}U5")
     np.savez(tmp_path / "a.npz", X=X, y=stored)
 
-    y = read_npz(tmp_path / "a.npz").y_train
-
-    assert (y.dtype.kind, y.tolist()) == ("U", labels)
-    assert y.dtype.isnative
+    assert labels_of(read_npz(tmp_path / "a.npz")) == labels
 
 
 @pytest.mark.parametrize(
-    ("stored", "kind"),
+    "stored",
     [
-        (Y.astype(float), "i"),
-        (Y.astype(bool), "i"),
-        (Y.astype(">i2"), "i"),
-        (Y.astype(np.uint8), "u"),
-        (Y[:, None], "i"),
-        (Y[:, None].astype(np.float32), "i"),
+        Y.astype(float),
+        Y.astype(bool),
+        Y.astype(">i2"),
+        Y.astype(np.uint8),
+        Y[:, None],
+        Y[:, None].astype(np.float32),
+        np.array([0, 60_000, 1, 1], np.float16),  # which cannot tell what is too large a number
     ],
 )
-def test_whole_numbers_are_labels(tmp_path, stored, kind):
+def test_whole_numbers_are_labels(tmp_path, stored):
     """Also those saved as floats, as truth values, or in one column."""
     np.savez(tmp_path / "a.npz", X=X, y=stored)
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", stored)
 
-    for y in (read_npz(tmp_path / "a.npz").y_train, read_npy(tmp_path / "X.npy").y_train):
-        assert (y.dtype.kind, y.tolist()) == (kind, Y.tolist())
-        assert y.dtype.isnative
-        assert not isinstance(y, np.memmap)
+    for found in (read_npz(tmp_path / "a.npz"), read_npy(tmp_path / "X.npy")):
+        assert labels_of(found) == stored.ravel().astype(int).tolist()
+        assert all(type(label) is int for label in found.labels.classes)
 
 
 WRONG = [
@@ -219,7 +226,7 @@ WRONG = [
     ({"X": X.astype(complex)}, "X", "holds complex128 values: .* numbers"),
     ({"X": X.astype(str)}, "X", "holds str96 values: .* numbers"),
     ({"X": X.astype("M8[s]")}, "X", "holds datetime64"),
-    ({"X": X, "y": X}, "y", r"shape \(4, 3\): save one label a sample"),
+    ({"X": X, "y": X}, "y", r"shape \(4, 3\): save one label per sample"),
     ({"X": X, "y": np.array(1)}, "y", r"shape \(\)"),
     ({"X": X, "y": Y[:3]}, "y", "3 labels for 4 samples"),
     ({"X": X, "y": Y.astype(complex)}, "y", "complex128 values: .* whole numbers or text"),
@@ -247,13 +254,13 @@ def test_arrays_that_are_no_samples_or_labels_are_told(tmp_path, content, name, 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"a": X, "b": Y}, "no array x_train or X, it has a, b: save"),
+        ({"a": X, "b": Y}, r"no array x_train or X \(it has a, b\): save"),
         ({}, "it has nothing"),
-        ({f"a{i}": Y for i in range(20)}, "a9 and others"),
+        ({f"a{i}": Y for i in range(20)}, r"a9, \.\.\."),
         ({"X": X, "y_test": Y}, "no array x_test"),
         ({"X": X, "x_train": X}, "both X and x_train"),
-        ({"X": X, "X_test": X[:, :2]}, "different shape or type"),
-        ({"X": X, "X_test": X.astype(float)}, "different shape or type"),
+        ({"X": X, "X_test": X[:, :2]}, "differ in shape or type"),
+        ({"X": X, "X_test": X.astype(float)}, "differ in shape or type"),
         ({"X": X, "y": Y, "X_test": X, "y_test": Y.astype(str)}, "labels of text and of numbers"),
     ],
 )
@@ -272,12 +279,13 @@ def test_the_sample_with_a_wrong_value_is_named(order, data):
     """Wherever it lies, in whichever order and size of blocks."""
     samples = np.zeros(data.draw(st_numpy.array_shapes(min_dims=2, max_dims=4)), order=order)
     place = tuple(data.draw(st.integers(0, side - 1)) for side in samples.shape)
-    assert arrays._first_wrong(samples) is None
+    arrays.check_finite(samples, "it")
     samples[place] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "_BLOCK_VALUES", data.draw(st.integers(1, 50)))
-        assert arrays._first_wrong(samples) == place[0]
+        with pytest.raises(DataError, match=rf"Sample {place[0]} \(from 0\) of it has a NaN"):
+            arrays.check_finite(samples, "it")
 
 
 def test_values_that_are_not_finite_are_told(tmp_path):
@@ -297,22 +305,22 @@ def test_values_that_are_not_finite_are_told(tmp_path):
     [
         (b"", "not an NPY file"),
         (b"1,2\n3,4\n", "not an NPY file"),
-        (npy(X)[:7], "of a version"),
-        (npy(X)[:9], "damaged within its header"),
-        (npy(X)[:40], "damaged within its header"),
-        (npy(X)[:-1], "promises 12 bytes of values but 11 are there"),
-        (npy(X) + b"x", "promises 12 bytes of values but 13 are there"),
-        (npy(X).replace(b"NUMPY\1", b"NUMPY\3"), "of a version"),
+        (npy(X)[:7], "not an NPY file"),
+        (npy(X)[:9], "header cannot be read"),
+        (npy(X)[:40], "header cannot be read"),
+        (npy(X)[:-1], "promises 12 bytes of values, but it has 11"),
+        (npy(X) + b"x", "promises 12 bytes of values, but it has 13"),
+        (npy(X).replace(b"NUMPY\1", b"NUMPY\3"), "has a version"),
         (npy(X).replace(b"(4, 3)", b"(4, -"), "header cannot be read"),
         (npy(X).replace(b"descr", b"descs"), "header cannot be read"),
         (npy(X).replace(b"(4, 3)", b"((((((").replace(b"|u1", b"'(("), "header cannot be read"),
-        (b"\x93NUMPY\2\0\xff\xff\xff\x7f" + b" " * 20000, "damaged within its header"),
+        (b"\x93NUMPY\2\0\xff\xff\xff\x7f" + b" " * 20000, "header cannot be read"),
         (npy(np.array([[object()]]), allow_pickle=True), "holds Python objects"),
         (header((2, 2), [("a", "|O")]), "holds Python objects"),
         (header((2, -2)), "impossible shape or type"),
         (header((True, 2)), "impossible shape or type"),
         (header((2, 2), "<U0"), "impossible shape or type"),
-        (header((10**9, 10**9)), "promises 1,000,000,000,000,000,000 bytes of values but 0 are there"),
+        (header((10**9, 10**9)), "promises 1,000,000,000,000,000,000 bytes of values, but it has 0"),
         (header((2**70, 2), version=2), "promises 2,361,183,241,434,822,606,848 bytes"),
         (header((2, 2), "|b1") + b"\0\1\2\1", "neither 0 nor 1"),
     ],
@@ -337,8 +345,9 @@ def test_headers_of_python_2_and_of_version_2_are_read(tmp_path):
     (tmp_path / "old.npy").write_bytes(header("(4L, 3L)") + X.tobytes())
     (tmp_path / "new.npy").write_bytes(header((4, 3), version=2) + X.tobytes())
 
-    assert_same(read_npy(tmp_path / "old.npy").X_train, X)
-    assert_same(read_npy(tmp_path / "new.npy").X_train, X)
+    for name in ("old", "new"):
+        assert_same(read_npy(tmp_path / f"{name}.npy"), X)
+        assert_same(read_npz(npz(tmp_path / f"{name}.npz", X=(tmp_path / f"{name}.npy").read_bytes())), X)
 
 
 @pytest.mark.parametrize("letter", [b"\xff\xff\xff\x7f", b"\x00\xd8\0\0", b"\x00\x00\x11\0"])
@@ -346,7 +355,7 @@ def test_letters_that_are_none_are_told(tmp_path, letter):
     """NumPy would fail on them later, or write what cannot be read."""
     npz(tmp_path / "a.npz", X=npy(X), y=header((4,), "<U1") + letter * 4)
 
-    with pytest.raises(FileFormatError, match="labels that are no text"):
+    with pytest.raises(FileFormatError, match="labels that are not text"):
         read_npz(tmp_path / "a.npz")
 
 
@@ -363,7 +372,7 @@ def test_a_wrong_archive_is_told(tmp_path):
     with pytest.raises(FileFormatError, match="is damaged"):
         read_npz(path)
     npz(path, zipfile.ZIP_BZIP2, X=npy(X))
-    with pytest.raises(FileFormatError, match="packed as NumPy does not"):
+    with pytest.raises(FileFormatError, match="compressed in a way that NumPy does not use"):
         read_npz(path)
     encrypted = bytearray(whole)
     encrypted[whole.index(b"PK\1\2") + 8] |= 1
@@ -402,13 +411,13 @@ def test_more_than_the_limit_is_not_read(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((20, 1), ">f8"))
     np.save(tmp_path / "b.npy", np.zeros((20, 1), "<f8"))
 
-    with pytest.raises(FileFormatError, match=r"X of .* takes 101 bytes, more than the 100"):
+    with pytest.raises(FileFormatError, match=r"X of .* needs 101 bytes, more than the limit of 100"):
         read_npz(tmp_path / "a.npz")
-    with pytest.raises(FileFormatError, match=r"y of .* takes 112 bytes, more than the 100"):
+    with pytest.raises(FileFormatError, match=r"y of .* needs 112 bytes, more than the limit of 100"):
         read_npz(tmp_path / "b.npz")
-    with pytest.raises(FileFormatError, match="takes 160 bytes"):
+    with pytest.raises(FileFormatError, match="needs 160 bytes"):
         read_npy(tmp_path / "a.npy")
-    assert read_npy(tmp_path / "b.npy").X_train.nbytes == 160
+    assert read_npy(tmp_path / "b.npy").rows.X.nbytes == 160
 
 
 def test_missing_files_and_folders_are_told(tmp_path):
@@ -428,7 +437,7 @@ def test_missing_files_and_folders_are_told(tmp_path):
     [
         (OSError(5, "Input/output error"), StorageError, "Input/output error"),
         (OSError(22, "Invalid argument"), FileFormatError, "damaged"),
-        (MemoryError(), FileFormatError, "more memory than there is"),
+        (MemoryError(), FileFormatError, "does not fit in memory"),
     ],
 )
 def test_what_the_machine_refuses_is_told(tmp_path, monkeypatch, failure, kind, sentence):
@@ -468,5 +477,5 @@ def test_any_change_gives_arrays_or_an_error_of_ours(tmp_path, ending, cut, flip
         found = read_npy(path) if ending == "npy" else read_npz(path)
     except TwoLayerError:
         return
-    assert found.X_train.nbytes <= len(whole)
-    assert found.y_train is None or len(found.y_train.tolist()) == len(found.X_train)
+    assert found.rows.X.nbytes <= len(whole)
+    assert found.labels is None or len(found.labels) == found.n_samples

@@ -9,11 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from twolayer.data import mnist
-from twolayer.data.idx import read_idx
+from twolayer.data.readers import mnist
+from twolayer.data.readers.idx import read_idx
 from twolayer.errors import FileFormatError, SettingError
 
-NAMES = [file.name for part in mnist._FILES.values() for file in part]
+NAMES = list(mnist._SHA256)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_choice_keeps_the_order_of_the_files():
 
 @pytest.mark.parametrize("digits", [(), (0, 0), (0, 10), (-1, 2), (0.5, 1), "01", 7, ("0", "1")])
 def test_a_wrong_choice_is_told(digits):
-    """The sentence shows what was asked for and how to ask."""
+    """The sentence shows what was given and what to give."""
     with pytest.raises(SettingError, match="digits 0 to 9"):
         mnist.load_mnist(digits)
 
@@ -63,8 +63,8 @@ def test_the_first_use_fills_the_cache_and_the_next_maps_it(cache):
     X_train, *_ = mnist.load_mnist()
 
     assert sorted(os.listdir(cache)) == sorted(NAMES)
-    for file in (file for part in mnist._FILES.values() for file in part):
-        assert hashlib.sha256((cache / file.name).read_bytes()).hexdigest() == file.sha256
+    for name, sha256 in mnist._SHA256.items():
+        assert hashlib.sha256((cache / name).read_bytes()).hexdigest() == sha256
     base = X_train
     while base.base is not None and not isinstance(base, np.memmap):
         base = base.base
@@ -106,7 +106,7 @@ def test_a_damaged_installation_is_told(tmp_path, monkeypatch):
     for content in (None, b"\x1f\x8bnonsense"):
         if content:
             (tmp_path / f"{NAMES[0]}.gz").write_bytes(content)
-        with pytest.raises(FileFormatError, match="install twolayer again"):
+        with pytest.raises(FileFormatError, match="reinstall twolayer"):
             mnist.load_mnist()
 
 
@@ -123,7 +123,7 @@ def test_the_platforms_cache_folder_is_used(tmp_path):
     if not sys.platform.startswith("linux"):
         pytest.skip("XDG_CACHE_HOME is Linux's")
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TWOLAYER_CACHE": ""}
-    code = "from twolayer.data.mnist import cache_folder; print(cache_folder())"
+    code = "from twolayer.data.readers.mnist import cache_folder; print(cache_folder())"
     printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
     assert printed.stdout.strip() == str(tmp_path / "twolayer")

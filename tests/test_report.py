@@ -2,13 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer.data.report import DataReport, percent, report_samples, warn_of_classes
+from twolayer.data.dataset import Dataset, Labels
+from twolayer.data.report import DataReport, report_samples, warn_of_classes
+from twolayer.data.rows import MemoryRows
 
 
 def clean(m=200, n=6, seed=0):
@@ -17,8 +20,13 @@ def clean(m=200, n=6, seed=0):
     return random.normal(size=(m, n)), random.permutation(np.arange(m) % 2)
 
 
-def report(X, codes, X_test=None, codes_test=None, classes=("no", "yes"), **options):
-    return report_samples(X, codes, X_test, codes_test, classes=classes, **options)
+def report(X, codes, X_test=None, codes_test=None, **fields):
+    """Return the report on samples of two classes."""
+    test, train = (
+        None if rows is None else Dataset("x", MemoryRows(rows), Labels(each, ("no", "yes")), rows.shape[1:], **options)
+        for rows, each, options in ((X_test, codes_test, {}), (X, codes, fields))
+    )
+    return report_samples(replace(train, test=test))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(60, 400), st.integers(1, 9), st.sampled_from(["float32", "float64"]))
@@ -53,9 +61,9 @@ def leak(X, codes):
 
 
 PLANTED = {
-    "features that are not scaled": (wide, r"Features reach [1-9],[0-9.]+, which saturates sigmoid units: bring them"),
-    "constant features": (constant, "2 of 6 features are the same in all samples"),
-    "a feature that is the target": (leak, "Feature 2 alone tells the target: .* leave it out"),
+    "features that are not scaled": (wide, r"Features reach [1-9],[0-9.]+, which saturates sigmoid units: scale them"),
+    "constant features": (constant, "2 of 6 features are constant in all samples"),
+    "a feature that is the target": (leak, "Feature 2 alone determines the class: .* leave it out"),
 }
 
 
@@ -87,12 +95,12 @@ def test_only_a_feature_with_one_value_a_class_is_the_target():
 
 
 def test_samples_in_both_parts_are_counted():
-    """They are remembered, not learned."""
+    """Their classes can be remembered."""
     X, codes = clean(100)
     X_test = np.vstack([X[:7], X[:13] + 1])
 
     (warning,) = report(X, codes, X_test, np.arange(20) % 2).warnings
-    assert warning.startswith("7 of the 20 test samples stand among the training samples too (35.0 %)")
+    assert warning.startswith("7 of the 20 test samples are also training samples (35.0 %)")
 
 
 def test_what_memory_does_not_hold_is_not_compared(monkeypatch):
@@ -109,14 +117,18 @@ def test_what_memory_does_not_hold_is_not_compared(monkeypatch):
     [
         ((50, 50), (5, 5), []),
         ((50, 50), (0, 0), []),
-        ((50, 9), (5, 1), ["Class 1 has only 9 samples to learn from."]),
-        ((50, 1), (5, 1), ["Class 1 has only 1 sample to learn from.", "Class 1 is 2.0 % of the samples"]),
-        ((500, 40), (5, 4), ["Class 1 is 7.4 % of the samples: --weights balanced lets it count more."]),
+        ((50, 9), (5, 1), ["Class 1 has only 9 training samples."]),
+        ((50, 1), (5, 1), ["Class 1 has only 1 training sample.", "Class 1 makes up 2.0 % of the samples"]),
+        (
+            (500, 40),
+            (5, 4),
+            ["Class 1 makes up 7.4 % of the samples: set `class_weight` to balanced to give it more weight."],
+        ),
         ((500, 60), (5, 6), []),
         ((300, 300, 300, 50), (1, 1, 1, 1), []),
-        ((300, 300, 300, 40), (1, 1, 1, 1), ["Class 3 is 4.3 % of the samples"]),
-        ((50, 50), (9, 0), ["All test samples are of class 0: their accuracy says little."]),
-        ((50, 0), (5, 5), ["Class 1 has only 0 samples to learn from.", "Class 1 is 0.0 %"]),
+        ((300, 300, 300, 40), (1, 1, 1, 1), ["Class 3 makes up 4.3 % of the samples"]),
+        ((50, 50), (9, 0), ["All test samples belong to class 0: the test accuracy means little."]),
+        ((50, 0), (5, 5), ["Class 1 has only 0 training samples.", "Class 1 makes up 0.0 %"]),
     ],
 )
 def test_small_and_uneven_classes_are_told(counts, test, sentences):
@@ -137,7 +149,7 @@ def test_notes_of_the_reader_come_first():
     """They are shown with the rest."""
     X, codes = clean()
 
-    assert report(X, codes, notes=["One image was turned."]).warnings == ("One image was turned.",)
+    assert report(X, codes, notes=("One image was turned.",)).warnings == ("One image was turned.",)
 
 
 def test_the_report_as_json():
@@ -152,9 +164,3 @@ def test_the_report_as_json():
         "columns": [{"name": "a", "kind": "number", "summary": "1 to 2"}],
         "warnings": ["One thing."],
     }
-
-
-@given(st.integers(0, 1000), st.integers(1, 1000))
-def test_a_share_in_percent_is_rounded_to_one_place(part, whole):
-    """To half of it."""
-    assert float(percent(part, whole).removesuffix(" %")) == pytest.approx(100 * part / whole, abs=0.0501)

@@ -1,12 +1,18 @@
 """Rows in blocks are the rows of the array, wherever a block ends and whatever memory holds."""
 
+import os
+import shutil
+import tempfile
+from collections import namedtuple
+
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twolayer.data import rows as rows_module
-from twolayer.data.rows import ArrayRows, SomeRows, gather, split_evenly
+from twolayer.data.rows import ArrayRows, MemoryRows, SomeRows, as_rows, gather, split_evenly, spool
 from twolayer.errors import DataError
 
 ARRAYS = st.builds(
@@ -16,6 +22,7 @@ ARRAYS = st.builds(
     st.sampled_from(["uint8", "int64", "float32", "float64"]),
 )
 SIZES = st.integers(1, 50)
+DiskUsage = namedtuple("DiskUsage", "total used free")  # noqa: PYI024 - as shutil has it
 
 
 @pytest.fixture
@@ -121,3 +128,45 @@ def test_changes_that_only_memory_has_are_kept(tmp_path, let_go):
 
     assert gather(rows).min() == gather(rows).max() == 1
     assert let_go == []
+
+
+def test_rows_in_memory_are_one_block():
+    """Without a copy: an array, a list, a sparse matrix by rows; rows stay what they are."""
+    X = np.arange(6).reshape(3, 2)
+    rows, sparse = as_rows(X), as_rows(scipy.sparse.csc_matrix(X))
+
+    assert (rows.blocks, rows.shape, rows.dtype) == ((3,), (3, 2), X.dtype)
+    assert rows.read(0) is X
+    assert sparse.read(0).format == "csr"
+    assert as_rows(rows) is rows
+    np.testing.assert_array_equal(as_rows(X.tolist()).read(0), X)
+    some = SomeRows.of(rows, np.array([0, 2]))
+    assert isinstance(some, MemoryRows)
+    np.testing.assert_array_equal(some.read(0), X[[0, 2]])
+
+
+@given(ARRAYS, SIZES, SIZES)
+def test_rows_written_to_a_file_keep_every_value(X, block_rows, most):
+    """In blocks of the size asked for."""
+    spooled = spool(ArrayRows(X, block_rows), most)
+
+    assert (spooled.shape, spooled.dtype) == (X.shape, X.dtype)
+    assert max(spooled.blocks) <= max(most, block_rows * (not X.size))
+    np.testing.assert_array_equal(gather(spooled), X)
+
+
+def test_rows_written_to_a_file_leave_no_name(tmp_path, monkeypatch):
+    """The file goes with its last use."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    spooled = spool(ArrayRows(np.ones((100, 3)), 7), 10)
+
+    assert os.listdir(tmp_path) == []
+    assert gather(spooled).sum() == 300
+
+
+def test_rows_stay_where_they_are_if_the_disk_is_full(monkeypatch):
+    """Half a gigabyte is left free for others."""
+    rows = ArrayRows(np.ones((100, 3)), 7)
+    for free, stays in ((2400 + 2**29 - 1, True), (2400 + 2**29, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: DiskUsage(2**40, 2**40, free))
+        assert (spool(rows, 10) is rows) is stays

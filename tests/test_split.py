@@ -1,4 +1,4 @@
-"""Samples held out: a share of each class, the same ones for the same seed."""
+"""Samples held out: a fraction of each class, the same ones for the same seed."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from twolayer.data.split import hold_out
 from twolayer.errors import SettingError
 
 LABELS = st.lists(st.integers(0, 4), max_size=60).map(np.array)
-SHARES = st.one_of(st.just(0.0), st.floats(0.001, 0.999))
+FRACTIONS = st.one_of(st.just(0.0), st.floats(0.001, 0.999))
 SEEDS = st.integers(0, 99)
 
 
-@given(LABELS, SHARES, SEEDS)
-def test_every_sample_is_on_one_side(y, share, seed):
+@given(LABELS, FRACTIONS, SEEDS)
+def test_every_sample_is_on_one_side(y, fraction, seed):
     """Each is learned from or held out, and both lists rise, so that blocks can be read in order."""
-    rest, out = hold_out(y, share, seed)
+    rest, out = hold_out(y, fraction, seed)
 
     assert sorted([*rest, *out]) == list(range(len(y)))
     assert (np.diff(rest) > 0).all()
@@ -24,11 +24,11 @@ def test_every_sample_is_on_one_side(y, share, seed):
 
 
 @given(LABELS, st.floats(0.001, 0.999), SEEDS)
-def test_each_class_gives_its_share_and_keeps_a_sample(y, share, seed):
-    """Its number of samples times the share, rounded, but never its last one; one of the largest if that is none."""
-    rest, out = hold_out(y, share, seed)
+def test_each_class_gives_its_part_and_keeps_a_sample(y, fraction, seed):
+    """Its number of samples times the fraction, rounded, but never its last one; one of the largest if that is none."""
+    rest, out = hold_out(y, fraction, seed)
     counts = {label: (y == label).sum() for label in set(y.tolist())}
-    wanted = {label: min(round(share * n), n - 1) for label, n in counts.items()}
+    wanted = {label: min(round(fraction * n), n - 1) for label, n in counts.items()}
 
     if any(wanted.values()):
         assert {label: (y[out] == label).sum() for label in counts} == wanted
@@ -38,13 +38,13 @@ def test_each_class_gives_its_share_and_keeps_a_sample(y, share, seed):
     assert set(y[rest].tolist()) == set(counts)
 
 
-@given(LABELS, SHARES, SEEDS)
-def test_the_seed_decides(y, share, seed):
+@given(LABELS, FRACTIONS, SEEDS)
+def test_the_seed_decides(y, fraction, seed):
     """The same samples each time, whatever the classes are called."""
-    again = hold_out(y, share, seed)
-    by_name = hold_out(np.array(list("abcde"))[y.astype(int)], share, seed)
+    again = hold_out(y, fraction, seed)
+    by_name = hold_out(np.array(list("abcde"))[y.astype(int)], fraction, seed)
 
-    for first, second, third in zip(hold_out(y, share, seed), again, by_name, strict=True):
+    for first, second, third in zip(hold_out(y, fraction, seed), again, by_name, strict=True):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first, third)
 
@@ -60,8 +60,8 @@ def test_another_seed_holds_out_others():
     assert 60 < times.min() < times.max() < 145
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan"), float("inf")])
-def test_a_share_that_is_none_is_told(share):
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan"), float("inf")])
+def test_an_invalid_fraction_is_told(fraction):
     """At least 0, less than 1."""
     with pytest.raises(SettingError, match="at least 0 and less than 1"):
-        hold_out([0, 1], share)
+        hold_out([0, 1], fraction)

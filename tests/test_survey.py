@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from twolayer.data.rows import gather
-from twolayer.data.survey import code_target, order_classes, survey_table
-from twolayer.data.table_encoding import CategoryColumn, NumberColumn
-from twolayer.data.tables import TableRows, as_table
+from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
+from twolayer.data.tables.survey import code_target, guess_target, survey_table
+from twolayer.data.tables.tables import TableRows, as_table
 from twolayer.errors import DataError
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -38,7 +38,7 @@ def clean(m=300, seed=0, n_classes=2):
 
 
 def survey(frame, target="y", **options):
-    return survey_table(as_table(frame, "people.csv"), target, **{"share": 0.2, **options})
+    return survey_table(as_table(frame, "people.csv"), target, **{"fraction": 0.2, **options})
 
 
 def samples(frame, found):
@@ -48,12 +48,12 @@ def samples(frame, found):
 
 @FEW
 @given(SEEDS, st.integers(20, 400), st.sampled_from([0.0, 0.2, 0.5]))
-def test_numbers_are_standardized_by_the_training_rows(seed, m, share):
+def test_numbers_are_standardized_by_the_training_rows(seed, m, fraction):
     """As scikit-learn's StandardScaler learns it of them; the rows held out may lie anywhere."""
     frame = clean(m, seed)[["height", "pay", "y"]]
-    held_out = survey(frame, share=share).test
+    held_out = survey(frame, fraction=fraction).test
     frame.loc[held_out, "height"] += 1e4
-    found = survey(frame, share=share)
+    found = survey(frame, fraction=fraction)
     np.testing.assert_array_equal(found.test, held_out)
     scaler = StandardScaler().fit(frame.loc[found.train, ["height", "pay"]])
     expected = scaler.transform(frame[["height", "pay"]])
@@ -175,7 +175,7 @@ def test_many_rare_texts_are_left_out_as_such():
     m = 4000
     found = survey(clean(m).assign(extra=[f"street {k % 700}" for k in range(m)]))
 
-    assert "Column 'extra' is left out: no value stands in 10 rows or more." in found.report.warnings
+    assert "Column 'extra' is left out: no value occurs in 10 rows or more." in found.report.warnings
 
 
 def leak(frame):
@@ -197,16 +197,19 @@ def contradict(frame):
 PLANTED = {
     "the same column": (lambda frame: frame.assign(extra=frame["height"]), "'extra' is the same as 'height'"),
     "the same categories": (lambda frame: frame.assign(extra=frame["town"]), "'extra' is the same as 'town'"),
-    "a leak": (leak, "'extra' alone tells the target"),
-    "a leak of several values": (leak_of_several_values, "'extra' alone tells the target"),
-    "rows in both parts": (repeat_rows, "of the 100 test rows stand among the training rows too"),
+    "a leak": (leak, "'extra' alone determines the class"),
+    "a leak of several values": (leak_of_several_values, "'extra' alone determines the class"),
+    "rows in both parts": (repeat_rows, "of the 100 test rows are also training rows"),
     "contradictions": (contradict, "60 rows are the same as others of another class"),
     "mostly missing": (set_rows("pay", slice(0, 320), None), "'pay' is missing in 8[0-9].[0-9] % of the rows"),
-    "far values": (set_rows("height", [5, 6, 7], 1e9), "'height' has values .* deviations from its mean"),
+    "far values": (set_rows("height", [5, 6, 7], 1e9), "'height' has values .* standard deviations from its mean"),
     "a missing target": (set_rows("y", [3, 4], None), r"2 rows have no 'y' and are left out \(0.5 %\)"),
     "one missing target": (set_rows("y", [3], None), r"1 row has no 'y' and is left out \(0.2 %\)"),
-    "a small class": (set_rows("y", slice(0, 7), 2), "Class 2 has only 6 samples to learn from"),
-    "an uneven class": (set_rows("y", slice(0, 370), 0), "Class 1 is [0-9.]+ % of the samples: --weights balanced"),
+    "a small class": (set_rows("y", slice(0, 7), 2), "Class 2 has only 6 training samples"),
+    "an uneven class": (
+        set_rows("y", slice(0, 370), 0),
+        "Class 1 makes up [0-9.]+ % of the samples: set `class_weight` to balanced",
+    ),
 }
 
 
@@ -228,7 +231,10 @@ def test_test_rows_of_one_class_are_told():
     frame = clean(200)
     frame["y"] = (np.arange(200) < 3).astype(int)
 
-    assert "All test samples are of class 0: their accuracy says little." in survey(frame, share=0.1).report.warnings
+    assert (
+        "All test samples belong to class 0: the test accuracy means little."
+        in survey(frame, fraction=0.1).report.warnings
+    )
 
 
 def test_rows_are_not_compared_where_memory_is_dear():
@@ -254,9 +260,12 @@ WRONG_COLUMNS = {
     "dates": ({"when": pd.date_range("2020", periods=60)}, "Column 'when' of people.csv with dates cannot be used"),
     "two of dates": (
         {"when": pd.date_range("2020", periods=60), "then": pd.date_range("2021", periods=60)},
-        "Columns 'when', 'then' of people.csv with dates cannot be used: make numbers of them, .*--ignore them",
+        "Columns 'when', 'then' of people.csv with dates cannot be used: convert dates to numbers, .* with `ignore`",
     ),
-    "lists": ({"when": [[1, 2]] * 60}, "Column 'when' of people.csv holds no single values: --ignore it"),
+    "lists": (
+        {"when": [[1, 2]] * 60},
+        "Column 'when' of people.csv holds neither numbers nor text: leave it out with `ignore`",
+    ),
     "infinite numbers": ({"when": [np.inf, -np.inf, 1.0] * 20}, "Column 'when' .* has 3[0-9] infinite values: repair"),
     "one infinite number": ({"when": [np.inf] + [1.0] * 59}, "Column 'when' .* has (1|an) infinite value"),
     "huge numbers": ({"when": [1e200, -1e200, 1.0] * 20}, "people.csv holds numbers too large to add up"),
@@ -285,11 +294,11 @@ def test_columns_that_cannot_be_used_are_named(kind):
 def test_long_texts_are_shortened_in_sentences():
     """A value may be a whole page."""
     page = "word " * 1000
-    with pytest.raises(DataError, match=r"text such as 'word word .*…' in 1 row") as caught:
+    with pytest.raises(DataError, match=r"text such as 'word word .*\.\.\.' in 1 row") as caught:
         survey(clean(60).assign(when=[*map(str, np.arange(1, 60) / 7), page]))
     assert len(str(caught.value)) < 200
     assert len(survey(clean(60).assign(extra=page)).report.warnings[0]) < 200
-    with pytest.raises(DataError, match=r"has a class 'word .*…' in 'y'") as caught:
+    with pytest.raises(DataError, match=r"has a class 'word .*\.\.\.' in 'y'") as caught:
         code_target(as_table({"y": ["a", page]}), "y", ("a", "b"))
     assert len(str(caught.value)) < 200
 
@@ -302,15 +311,18 @@ def test_codes_with_a_few_letters_are_categories():
 
 
 WRONG_TARGETS = {
-    "decimals": (np.arange(60) / 7, "'y' holds numbers that are not whole: name a column of classes"),
+    "decimals": (
+        np.arange(60) / 7,
+        "'y' holds numbers that are not whole: turn it into a few classes, such as low and high",
+    ),
     "infinite": ([np.inf, 1.0, 2.0] * 20, "not whole"),
     "dates": (pd.date_range("2020", periods=60), "'y' holds dates"),
-    "lists": ([[1]] * 60, "'y' holds no single values"),
+    "lists": ([[1]] * 60, "'y' holds neither numbers nor text"),
     "nothing": ([None] * 60, "'y' has no values"),
     "empty texts": (["", " "] * 30, "'y' has no values"),
-    "one class": (["x"] * 60, "All samples are of one class, x: the target 'y' must have at least two"),
-    "one number": ([7] * 60, "All samples are of one class, 7"),
-    "two spellings": (["Yes", "yes", "no"] * 20, "'Yes' and 'yes', two spellings of one class: .* --keep-spellings"),
+    "one class": (["x"] * 60, "All samples belong to one class, x: the `target` 'y' needs at least two"),
+    "one number": ([7] * 60, "All samples belong to one class, 7"),
+    "two spellings": (["Yes", "yes", "no"] * 20, "'Yes' and 'yes', two spellings of one class: .* `keep_spellings`"),
     "many digits": ([2**60, 2**60 + 1] * 30, "'y' holds numbers of more than 15 digits"),
 }
 
@@ -328,7 +340,7 @@ def test_at_most_a_thousand_classes():
     """More are no classes but identifiers."""
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=2002), "y": np.arange(2002) % 1001})
 
-    assert len(survey(frame[frame["y"] < 1000], share=0.0).classes) == 1000
+    assert len(survey(frame[frame["y"] < 1000], fraction=0.0).labels.classes) == 1000
     for values in (frame["y"], "class " + frame["y"].astype(str)):
         with pytest.raises(DataError, match="'y' has more than 1,000 values"):
             survey(frame.assign(y=values))
@@ -337,17 +349,44 @@ def test_at_most_a_thousand_classes():
 def test_columns_that_are_not_there_are_told():
     """The target, and those to ignore; and that nothing is left to learn from."""
     frame = clean(60)
-    with pytest.raises(DataError, match=r"no column 'z', the target: it has height, pay, age, town, owner, y\."):
+    with pytest.raises(DataError, match=r"no column 'z', the `target`: it has height, pay, age, town, owner, y\."):
         survey(frame, "z")
-    with pytest.raises(DataError, match="no columns 'a', 'b', to be ignored"):
+    with pytest.raises(DataError, match="no columns 'a', 'b', to `ignore`"):
         survey(frame, ignore=["a", "b", "age"])
-    with pytest.raises(DataError, match="no column to learn from beside 'y'"):
+    with pytest.raises(DataError, match="no column besides 'y'"):
         survey(frame[["y"]])
-    with pytest.raises(DataError, match="no column to learn from"):
+    with pytest.raises(DataError, match="no column besides"):
         survey(frame[["age", "y"]], ignore=["age"])
+    with pytest.raises(DataError, match=r"no column 'Heigth', the `target` \(did you mean 'height'\?\): it has"):
+        survey(frame, "Heigth")
     wide = pd.DataFrame({f"c{k}": [1, 2] for k in range(20)})
     with pytest.raises(DataError, match=r"it has c0, .*, c11, \.\.\.\."):
         survey(wide)
+
+
+@pytest.mark.parametrize(("n", "told"), [(30, False), (31, True), (400, True)])
+def test_a_target_of_many_numbers_looks_like_a_quantity(n, told):
+    """It is learned all the same; texts are classes, however many."""
+    frame = clean(1000).assign(y=np.arange(1000) % n)
+    sentence = f"The target 'y' has {n} different numbers and looks like a quantity"
+
+    assert any(warning.startswith(sentence) for warning in survey(frame).report.warnings) == told
+    assert "quantity" not in " ".join(survey(frame.assign(y="class " + frame["y"].astype(str))).report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"a": [1.5, 2.5] * 30, "b": [0, 1] * 30, "c": [*range(60)]}, "b"),
+        ({"a": ["x", "y"] * 30, "b": [1.5, 2.5] * 30, "c": ["z"] * 60}, "a"),
+        ({"Target": ["x", "y"] * 30, "b": [0, 1] * 30}, "Target"),
+        ({"a": [1.5, 2.5] * 30, "b": ["z"] * 60}, None),
+        ({"a": pd.date_range("2020", periods=60)}, None),
+    ],
+)
+def test_the_likeliest_target_is_found(columns, expected):
+    """The column that is called so, or else the last one with few values that can be classes."""
+    assert guess_target(as_table(columns if "a" not in columns else pd.DataFrame(columns))) == expected
 
 
 @pytest.mark.parametrize(
@@ -366,28 +405,24 @@ def test_classes_are_sorted(values, classes, codes):
     """Whole numbers as numbers, texts as texts without the white space around them."""
     found = survey(clean(60).assign(y=values * 30))
 
-    assert found.classes == classes
-    assert [type(label) for label in found.classes] == [type(label) for label in classes]
-    np.testing.assert_array_equal(found.codes, codes * 30)
+    assert found.labels.classes == classes
+    assert [type(label) for label in found.labels.classes] == [type(label) for label in classes]
+    np.testing.assert_array_equal(found.labels.codes, codes * 30)
 
 
 def test_the_positive_class_is_the_second():
-    """Of two that are told apart by their text."""
-    frame = clean(60)
+    """Of two."""
+    found = survey(clean(60), positive="0")
 
-    assert survey(frame, positive="0").classes == (1, 0)
-    np.testing.assert_array_equal(survey(frame, positive="0").codes, 1 - frame["y"])
-    assert order_classes(["a", "b"], "b") == ("a", "b")
-    for classes, positive in ((["a", "b"], "c"), (["a", "b", "c"], "a")):
-        with pytest.raises(DataError, match=f"positive class must be one of two classes; got '{positive}'"):
-            order_classes(classes, positive)
+    assert found.labels.classes == (1, 0)
+    np.testing.assert_array_equal(found.labels.codes, 1 - clean(60)["y"])
 
 
 def test_two_spellings_are_two_classes_on_request():
     """Three classes here."""
     frame = clean(60).assign(y=["Yes", "yes", "no"] * 20)
 
-    assert survey(frame, keep_spellings=True).classes == ("Yes", "no", "yes")
+    assert survey(frame, keep_spellings=True).labels.classes == ("Yes", "no", "yes")
 
 
 def test_rows_without_a_class_are_learned_nothing_of():
@@ -396,7 +431,7 @@ def test_rows_without_a_class_are_learned_nothing_of():
     frame.loc[::4, ["y", "height"]] = [np.nan, 1e6]
     found = survey(frame)
 
-    assert (found.codes[::4] == -1).all()
+    assert (found.labels.codes[::4] == -1).all()
     assert not {*range(0, 100, 4)} & {*found.train, *found.test}
     assert len(found.train) + len(found.test) == 75
     (height,) = (column for column in found.encoding.columns if column.name == "height")
@@ -414,26 +449,26 @@ def test_rows_without_a_class_are_compared_with_none():
 
 @FEW
 @given(SEEDS, st.floats(0.05, 0.6), st.integers(0, 5))
-def test_each_class_has_its_share_held_out(seed, share, random_state):
+def test_each_class_has_its_share_held_out(seed, fraction, random_state):
     """To half a sample; the same seed holds the same out."""
     frame = clean(200, seed, 3)
-    found = survey(frame, share=share, random_state=random_state)
+    found = survey(frame, fraction=fraction, random_state=random_state)
 
     for k in range(3):
-        n = int((found.codes == k).sum())
-        assert abs((found.codes[found.test] == k).sum() - share * n) <= 0.5
+        n = int((found.labels.codes == k).sum())
+        assert abs((found.labels.codes[found.test] == k).sum() - fraction * n) <= 0.5
     assert set(found.train) | set(found.test) == set(range(200))
-    np.testing.assert_array_equal(found.test, survey(frame, share=share, random_state=random_state).test)
+    np.testing.assert_array_equal(found.test, survey(frame, fraction=fraction, random_state=random_state).test)
 
 
 def test_classes_of_another_table_are_found():
-    """Numbers among texts and texts among numbers; a class that is not known is told."""
+    """Numbers among texts and texts among numbers; a class that is not among the classes is told."""
     for values, classes in ((["1", "0", None], (0, 1)), ([1.0, 0.0, None], (0, 1)), (["b", " a ", "NA"], ("a", "b"))):
         table = as_table(pd.DataFrame({"y": values}))
-        np.testing.assert_array_equal(code_target(table, "y", classes), [1, 0, -1])
-    with pytest.raises(DataError, match=r"has a class 'c' in 'y' that is not known \(known: a, b\)"):
+        np.testing.assert_array_equal(code_target(table, "y", classes).codes, [1, 0, -1])
+    with pytest.raises(DataError, match=r"has a class 'c' in 'y' that is not among the classes \(a, b\)"):
         code_target(as_table({"y": ["a", "c"]}), "y", ("a", "b"))
-    with pytest.raises(DataError, match=r"has a class '7.*' in 'y' that is not known"):
+    with pytest.raises(DataError, match=r"has a class '7.*' in 'y' that is not among the classes"):
         code_target(as_table({"y": [0, 7]}), "y", (0, 1))
-    with pytest.raises(DataError, match="no column 'y', the target"):
+    with pytest.raises(DataError, match="no column 'y', the `target`"):
         code_target(as_table({"x": [0, 7]}), "y", (0, 1))

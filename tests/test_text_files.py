@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer.data.text_files import (
+from twolayer.data.tables.text_files import (
     check_encoding,
     check_packed,
     explain_text,
     find_ragged,
+    find_repeated,
     first_lines,
     has_decimal_commas,
     has_spaces,
     split_lines,
+    to_utf8,
 )
 from twolayer.errors import FileFormatError
 
@@ -112,7 +114,7 @@ def test_a_gzip_file_whose_checksum_does_not_fit_is_told(tmp_path_factory, conte
     packed[-place] ^= 1 << bit
     path.write_bytes(packed)
 
-    with pytest.raises(FileFormatError, match="no gzip file, or is damaged"):
+    with pytest.raises(FileFormatError, match="not a gzip file, or is damaged"):
         check_packed(path)
 
 
@@ -136,7 +138,7 @@ def test_a_text_of_two_bytes_a_letter_is_told_from_others(tmp_path, content, enc
         if good:
             check_encoding(path, encoding)
             continue
-        with pytest.raises(FileFormatError, match=f"not {encoding}; say --encoding "):
+        with pytest.raises(FileFormatError, match=f"not {encoding}; (set|convert)"):
             check_encoding(path, encoding)
 
 
@@ -145,9 +147,10 @@ def test_a_text_of_two_bytes_a_letter_is_told_from_others(tmp_path, content, enc
     [
         (b"a,b\n\xff,1\n", "CSV Error on Line: 2\nInvalid unicode (byte sequence mismatch)", "text is not utf-8"),
         (b"a,b\n1\n", "anything", "Line 2 of .* has 1 value"),
-        (b"a,b\r\n1,2\n3,4\r\n", "Error when sniffing", "CR LF and with LF"),
-        (b"\x1f\x8b\x08", "anything", "true ending, .csv.gz"),
-        (b"PAR1\1\1", "anything", "true ending, .parquet"),
+        (b"a,b\r\n1,2\n3,4\r\n", "Error when sniffing", "CR LF and LF"),
+        (b"\x1f\x8b\x08", "anything", "give it the ending .csv.gz"),
+        (b"PAR1\1\1", "anything", "give it the ending .parquet"),
+        (b"PK\3\4", "anything", "is a spreadsheet or an archive; save it as CSV"),
         (b"a,b\n1,2\n", "Invalid Input Error: one\nOriginal Line: 1\ntwo: \n  x\n\nLINE 1: select", "^one, two$"),
         (b"a,b\n1,2\n", "", "^ValueError$"),
     ],
@@ -158,3 +161,55 @@ def test_what_is_wrong_is_said(tmp_path, content, error, sentence):
     path.write_bytes(content)
 
     assert re.search(sentence, explain_text(ValueError(error), [path], "utf-8"))
+
+
+LETTERS = {"utf-8": "größer ☂", "utf-16": "größer ☂", "cp1252": "größer š 5 €", "latin-1": "größer"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+@pytest.mark.parametrize("asked", LETTERS)
+@pytest.mark.parametrize("written", LETTERS)
+def test_the_encoding_of_a_text_is_proposed(tmp_path, written, asked, ending):
+    """The first that fits, and never one that would be refused again; of noise none is."""
+    path = tmp_path / f"x.{ending}"
+    content = LETTERS[written].encode(written)
+    path.write_bytes(gzip.compress(content) if ending == "csv.gz" else content)
+    sentence = explain_text(ValueError("Invalid unicode"), [path], asked)
+
+    proposed = re.fullmatch(rf"its text is not {asked}; set `encoding` to (\S+), or convert it", sentence)
+    if written == "utf-16" == asked:
+        assert sentence.endswith("convert it to UTF-8")
+    elif written != asked:
+        assert content.decode(proposed[1]) == LETTERS[written]
+    path.write_bytes(b"\x81\xff\x8d" if ending == "csv" else gzip.compress(b"\x81\xff"))
+    assert explain_text(ValueError("Invalid unicode"), [path], asked).endswith("convert it to UTF-8")
+
+
+@given(st.text(st.characters(codec="cp1252")))
+def test_texts_are_copied_into_utf8(tmp_path_factory, text):
+    """Each letter and line end; a byte that is no letter is told."""
+    path = tmp_path_factory.getbasetemp() / "copied.csv"
+    path.write_bytes(text.encode("cp1252"))
+
+    with to_utf8([path], "cp1252") as (copy,):
+        assert copy.read_bytes() == text.encode()
+    assert not copy.exists()
+    path.write_bytes(text.encode("cp1252") + b"\x81")
+    with pytest.raises(FileFormatError, match="its text is not cp1252"), to_utf8([path], "cp1252"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "expected"),
+    [
+        ("a,b", ["a", "b"], []),
+        ("a;a;A", ["a", "a_1", "A_2"], [("a", "a_1"), ("A", "A_2")]),
+        ("\ufeffa\tb\ta", ["a", "b", "a_1"], [("a", "a_1")]),
+        ('"a, b"," a, b"', ["a, b", "a, b_1"], [("a, b", "a, b_1")]),
+        ("1,1", ["column0", "column1"], []),  # no header
+        ("a,b", ["x"], []),
+    ],
+)
+def test_a_name_twice_is_found(header, columns, expected):
+    """Where the columns are otherwise those of the header."""
+    assert find_repeated([f"{header}\n", "1,2\n"], columns) == expected

@@ -12,20 +12,12 @@ def most_unpacked(stored_bytes: int) -> int:
 
 
 def check_unpacked(name: str, n_bytes: int, stored_bytes: int) -> None:
-    """Check what a compressed file claims to hold, or was found to.
-
-    Parameters
-    ----------
-    name : str
-        What to call the file in an error.
-    n_bytes : int
-    stored_bytes : int
-        Of the file, compressed.
+    """Check the bytes that a compressed file claims to hold, or was found to; `name` is what errors call it.
 
     Raises
     ------
     FileFormatError
-        If it is more than `most_unpacked`.
+        If they are more than `most_unpacked`.
     """
     if n_bytes > most_unpacked(stored_bytes):
         raise FileFormatError(

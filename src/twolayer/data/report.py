@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.aliases import Array
+from twolayer.text import count, percent
+
 _FEW = 10  # samples of a class
-_UNEVEN = 0.1  # share of the smallest class that is worth a word
+_UNEVEN = 0.1  # fraction of the smallest class that is worth a word
 _WIDE = 20.0  # size of features from which sigmoid units are soon saturated
 _COMPARED_BYTES = 2**30
+_SAMPLED_ROWS = 10_000
+_REMEMBERED = "the network can memorize their classes, so the test accuracy is too high"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class DataReport:
     columns : tuple of (name, kind, summary)
         Of a table; empty for other data.
     warnings : tuple of str
-        Sentences.
+        Sentences; settings that they propose are named in backticks.
     """
 
     n_train: int
@@ -51,52 +56,31 @@ class DataReport:
         }
 
 
-def report_samples(
-    X: Any,
-    codes: np.ndarray[Any, Any],
-    X_test: Any = None,
-    codes_test: np.ndarray[Any, Any] | None = None,
-    *,
-    classes: Sequence[Any],
-    scale: float = 1.0,
-    target: str = "label",
-    notes: Sequence[str] = (),
-) -> DataReport:
-    """Look at rows of features that are to be learned from.
+def count_classes(labels: Any) -> dict[str, int]:
+    """Return the number of samples of each class."""
+    return dict(zip(map(str, labels.classes), labels.counts.tolist(), strict=True))
+
+
+def report_samples(dataset: Any) -> DataReport:
+    """Return what is found in labelled samples in memory, and in those to test on.
 
     Parameters
     ----------
-    X, X_test : arrays of shape (m, n_features)
-    codes, codes_test : arrays of int of shape (m,)
-        Places of the samples' classes.
-    classes : the labels, in order
-    scale : float
-        What features are divided by.
-    target : str
-        What the classes are called.
-    notes : sequence of str
-        Sentences of whoever read the data.
-
-    Returns
-    -------
-    DataReport
+    dataset : Dataset
+        With the notes of its reader.
     """
-    codes_test = np.zeros(0, int) if codes_test is None else codes_test
-    warnings = [*notes, *warn_of_classes(classes, codes, codes_test), *_warn_of_features(X, codes, scale)]
-    n_test = 0 if X_test is None else len(X_test)
-    if n_test and X.nbytes + X_test.nbytes <= _COMPARED_BYTES:
-        known = {_digest(row) for row in X}
-        both = sum(_digest(row) in known for row in X_test)
-        if both:
-            share = percent(both, n_test)
-            message = f"{both:,} of the {n_test:,} test samples stand among the training samples too ({share})"
-            warnings.append(f"{message}: their part of the test accuracy is remembered, not learned.")
-    counts = dict(zip(map(str, classes), np.bincount(codes, minlength=len(classes)).tolist(), strict=True))
-    return DataReport(len(codes), n_test, target, counts, (), tuple(warnings))
+    labels, test = dataset.known_labels, dataset.test
+    codes_test = np.zeros(0, np.int32) if test is None else test.known_labels.codes
+    warnings = [*dataset.notes, *warn_of_classes(labels.classes, labels.codes, codes_test)]
+    warnings += _warn_of_features(dataset.rows.read(0), labels.codes, dataset.scale)
+    if test is not None:
+        warnings += _warn_of_copies(dataset.rows.read(0), test.rows.read(0))
+    n_test = 0 if test is None else test.n_samples
+    return DataReport(len(labels), n_test, "label", count_classes(labels), (), tuple(warnings))
 
 
-def warn_of_classes(classes: Sequence[Any], codes: np.ndarray[Any, Any], codes_test: np.ndarray[Any, Any]) -> list[str]:
-    """Return sentences about classes: few samples, uneven shares, none in the test part.
+def warn_of_classes(classes: Sequence[Any], codes: Array, codes_test: Array) -> list[str]:
+    """Return sentences about classes: few samples, uneven sizes, only one in the test samples.
 
     Parameters
     ----------
@@ -106,43 +90,54 @@ def warn_of_classes(classes: Sequence[Any], codes: np.ndarray[Any, Any], codes_t
     """
     counts = np.bincount(codes, minlength=len(classes))
     warnings = [
-        f"Class {label} has only {n:,} sample{'s' * (n != 1)} to learn from."
+        f"Class {label} has only {count(n, 'training sample')}."
         for label, n in zip(classes, counts.tolist(), strict=True)
         if n < _FEW
     ][:_FEW]
     smallest = int(counts.argmin())
     if counts[smallest] < _UNEVEN * counts.sum() / (len(classes) / 2):
-        share = percent(int(counts[smallest]), int(counts.sum()))
-        warnings.append(f"Class {classes[smallest]} is {share} of the samples: --weights balanced lets it count more.")
+        part = percent(int(counts[smallest]), int(counts.sum()))
+        advice = "set `class_weight` to balanced to give it more weight"
+        warnings.append(f"Class {classes[smallest]} makes up {part} of the samples: {advice}.")
     if len(codes_test) and len(np.unique(codes_test)) == 1:
-        warnings.append(f"All test samples are of class {classes[codes_test[0]]}: their accuracy says little.")
+        warnings.append(f"All test samples belong to class {classes[codes_test[0]]}: the test accuracy means little.")
     return warnings
 
 
-def percent(part: float, whole: float) -> str:
-    """Return a share in percent, with one place."""
-    return f"{100 * part / whole:.1f} %"
+def warn_of_both(n_both: int, n_test: int, what: str) -> str:
+    """Return the sentence about test samples, or rows, that are training samples too."""
+    found = f"{n_both:,} of the {n_test:,} test {what} are also training {what} ({percent(n_both, n_test)})"
+    return f"{found}: {_REMEMBERED}."
 
 
-def _warn_of_features(X: Any, codes: np.ndarray[Any, Any], scale: float) -> list[str]:
-    """Return sentences about features that are no pixels: unscaled, constant, or the target itself."""
-    if X.dtype == np.uint8 or len(X.shape) != 2:
+def _warn_of_copies(X: Array, X_test: Array) -> list[str]:
+    """Return a sentence about test samples that are the same as training samples, where there are any."""
+    if X.nbytes + X_test.nbytes > _COMPARED_BYTES:
+        return []
+    known = set(map(_digest, X))
+    both = sum(_digest(row) in known for row in X_test)
+    return [warn_of_both(both, len(X_test), "samples")] if both else []
+
+
+def _warn_of_features(X: Array, codes: Array, scale: float) -> list[str]:
+    """Return sentences about features other than bytes: unscaled, constant, or the target itself."""
+    if X.dtype == np.uint8:
         return []
     warnings = []
-    sample = np.asarray(X[:: max(1, len(X) // 10_000)], float) / scale
+    step = max(1, len(X) // _SAMPLED_ROWS)
+    sample, codes = np.asarray(X[::step], float) / scale, codes[::step]
     largest, spreads = float(np.abs(sample).max(initial=0)), sample.std(axis=0)
     if largest > _WIDE:
         message = f"Features reach {largest:,.6g}, which saturates sigmoid units"
-        warnings.append(f"{message}: bring them near -1 to 1 first (a table's columns are standardized by themselves).")
-    n_constant = int((spreads == 0).sum())
-    if n_constant:
-        warnings.append(f"{n_constant:,} of {X.shape[1]:,} features are the same in all samples looked at.")
-    same = [j for j in range(X.shape[1]) if spreads[j] and _is_target(sample[:, j], codes[:: max(1, len(X) // 10_000)])]
-    warnings += [f"Feature {j} alone tells the target: if it is known only afterwards, leave it out." for j in same[:5]]
+        warnings.append(f"{message}: scale them to about -1 to 1 first (columns of a table are standardized).")
+    if n_constant := int((spreads == 0).sum()):
+        warnings.append(f"{n_constant:,} of {X.shape[1]:,} features are constant in all samples examined.")
+    same = [j for j in range(X.shape[1]) if spreads[j] and _is_target(sample[:, j], codes)]
+    warnings += [f"Feature {j} alone determines the class: if it is known only later, leave it out." for j in same[:5]]
     return warnings
 
 
-def _is_target(values: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> bool:
+def _is_target(values: Array, codes: Array) -> bool:
     """Tell whether each class has one value of its own."""
     first = np.full(int(codes.max()) + 1, np.nan)
     first[codes] = values

@@ -1,5 +1,6 @@
-"""Rows of samples that are read block by block, for data that memory need not hold."""
+"""Rows of samples, in memory or read block by block."""
 
+import math
 import mmap
 import shutil
 import tempfile
@@ -8,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.aliases import Array
 from twolayer.errors import DataError
 
+_CHECK_VALUES = 2**18
 _LEFT_FREE_BYTES = 2**29  # on a disk on which samples are put for the time of a training
 
 
 class Rows(ABC):
-    """Rows that are read when they are needed.
+    """Rows of samples, in blocks; those in memory are one block.
 
     Attributes
     ----------
@@ -31,8 +34,25 @@ class Rows(ABC):
     blocks: tuple[int, ...]
 
     @abstractmethod
-    def read(self, block: int) -> np.ndarray[Any, Any]:
-        """Return the rows of one block."""
+    def read(self, block: int) -> Any:
+        """Return the rows of one block: an array, or a SciPy sparse matrix by rows."""
+
+
+class MemoryRows(Rows):
+    """Rows that are in memory: one block.
+
+    Parameters
+    ----------
+    X : array or SciPy sparse matrix by rows, of shape (m, n_features)
+    """
+
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape, self.dtype = X, X.shape, X.dtype
+        self.blocks = (X.shape[0],)
+
+    def read(self, block: int) -> Any:  # noqa: ARG002
+        """Return all rows."""
+        return self.X
 
 
 class ArrayRows(Rows):
@@ -45,12 +65,12 @@ class ArrayRows(Rows):
         Rows in a block, at least 1.
     """
 
-    def __init__(self, X: np.ndarray[Any, Any], block_rows: int) -> None:
+    def __init__(self, X: Array, block_rows: int) -> None:
         self.X, self._mapped = X, _memory_map(X)
         self.shape, self.dtype = X.shape, X.dtype
         self.blocks = split_evenly(len(X), block_rows)
 
-    def read(self, block: int) -> np.ndarray[Any, Any]:
+    def read(self, block: int) -> Array:
         """Return the rows of one block, of finite numbers."""
         first = sum(self.blocks[:block])
         rows = self.X[first : first + self.blocks[block]]
@@ -58,7 +78,7 @@ class ArrayRows(Rows):
             rows = np.array(rows)
             let_go(self._mapped)
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            raise DataError("The samples hold values that are not finite numbers: remove or repair them.")
+            raise DataError("The samples contain values that are not finite numbers: remove or repair them.")
         return rows
 
 
@@ -72,7 +92,12 @@ class SomeRows(Rows):
         Which, in rising order.
     """
 
-    def __init__(self, rows: Rows, chosen: np.ndarray[Any, Any]) -> None:
+    @staticmethod
+    def of(rows: Rows, chosen: Array) -> Rows:
+        """Return some rows; of rows in memory, in memory."""
+        return MemoryRows(rows.X[chosen]) if isinstance(rows, MemoryRows) else SomeRows(rows, chosen)
+
+    def __init__(self, rows: Rows, chosen: Array) -> None:
         self._rows, self.dtype = rows, rows.dtype
         starts = np.concatenate([[0], np.cumsum(rows.blocks)])
         at = np.searchsorted(chosen, starts)
@@ -81,11 +106,35 @@ class SomeRows(Rows):
         self.blocks = tuple(len(part) for _, part in self._parts)
         self.shape = (len(chosen), rows.shape[1])
 
-    def read(self, block: int) -> np.ndarray[Any, Any]:
+    def read(self, block: int) -> Array:
         """Return the chosen rows of one block."""
         of_all, part = self._parts[block]
-        rows = self._rows.read(of_all)
+        rows: Array = self._rows.read(of_all)
         return rows if len(part) == len(rows) else rows[part]
+
+
+def as_rows(X: Any) -> Rows:
+    """Return samples as rows, without a copy where they are an array, a sparse matrix by rows, or rows already."""
+    if isinstance(X, Rows):
+        return X
+    return MemoryRows(X.tocsr() if hasattr(X, "tocsr") else np.asarray(X))
+
+
+def check_finite(rows: Rows) -> None:
+    """Check that samples in memory are finite numbers, in parts, so that no copy is made; others are checked when read.
+
+    Raises
+    ------
+    DataError
+        If they are not.
+    """
+    if not isinstance(rows, MemoryRows) or rows.dtype.kind in "iub":
+        return
+    values = rows.X.data if hasattr(rows.X, "tocsr") else rows.X
+    step = max(1, _CHECK_VALUES // max(1, math.prod(values.shape[1:])))
+    parts = (values[first : first + step] for first in range(0, len(values), step))
+    if rows.dtype.kind != "f" or not all(np.isfinite(part).all() for part in parts):
+        raise DataError("The samples contain values that are not finite numbers: remove or repair them.")
 
 
 def _memory_map(X: Any) -> Any:
@@ -130,7 +179,7 @@ def split_evenly(n: int, most: int) -> tuple[int, ...]:
     return tuple(len(part) for part in np.array_split(np.empty(n, np.uint8), n_blocks))
 
 
-def gather(rows: Rows, dtype: Any = None) -> np.ndarray[Any, Any]:
+def gather(rows: Rows, dtype: Any = None) -> Array:
     """Return all rows as one array."""
     X = np.empty(rows.shape, dtype or rows.dtype)
     end = 0

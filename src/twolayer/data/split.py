@@ -1,22 +1,23 @@
-"""Samples held out: a share of each class, the same for the same seed."""
+"""Samples held out: a fraction of each class, the same for the same seed."""
 
 from typing import Any
 
 import numpy as np
 
+from twolayer.aliases import Array
 from twolayer.errors import SettingError
 
 
-def hold_out(y: Any, share: float, random_state: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Choose samples at random, of each class its share; a class of one sample stays to learn from.
+def hold_out(y: Any, fraction: float, random_state: int = 0) -> tuple[Array, Array]:
+    """Choose samples at random, of each class its fraction; a class of one sample stays to learn from.
 
-    Where every class's share rounds to none, one sample of the largest class is held out, if it has two.
+    Where every class's part rounds to no sample, one of the largest class is held out, if it has two.
 
     Parameters
     ----------
     y : array of shape (m,)
         Classes.
-    share : float
+    fraction : float
         Of the samples, from 0 to less than 1.
     random_state : int
         Seed.
@@ -28,10 +29,10 @@ def hold_out(y: Any, share: float, random_state: int = 0) -> tuple[np.ndarray[An
     Raises
     ------
     SettingError
-        If the share is none.
+        If the fraction is invalid.
     """
-    if not 0 <= share < 1:
-        raise SettingError(f"The share held out must be at least 0 and less than 1; got {share:g}.")
+    if not 0 <= fraction < 1:
+        raise SettingError(f"The fraction held out must be at least 0 and less than 1; got {fraction:g}.")
     y = np.asarray(y)
     if not len(y):
         return np.arange(0), np.arange(0)
@@ -40,8 +41,8 @@ def hold_out(y: Any, share: float, random_state: int = 0) -> tuple[np.ndarray[An
     classes, code = np.unique(y, return_inverse=True)
     by_class = np.argsort(code, kind="stable")
     counts = np.bincount(code, minlength=len(classes))
-    wanted = np.minimum(np.round(share * counts).astype(int), counts - 1)
-    if share and not wanted.any():
+    wanted = np.minimum(np.round(fraction * counts).astype(int), counts - 1)
+    if fraction and not wanted.any():
         wanted[counts.argmax()] = min(1, counts.max() - 1)
     for members, n in zip(np.split(by_class, np.cumsum(counts)[:-1]), wanted, strict=True):
         out[random.permutation(members)[:n]] = True

@@ -1,0 +1,1 @@
+"""Readers of files and bundled data sets: each returns a Dataset."""

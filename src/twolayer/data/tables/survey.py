@@ -1,0 +1,459 @@
+"""A table before training: the kinds of its columns, how they are encoded, and what a person should know about them.
+
+Everything is counted by DuckDB, so that a table larger than memory is no other case. What is learned of the columns,
+means and levels, is learned of the training rows alone.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from twolayer.aliases import Array, Label
+from twolayer.data.dataset import Labels, order_classes
+from twolayer.data.report import DataReport, count_classes, warn_of_both, warn_of_classes
+from twolayer.data.split import hold_out
+from twolayer.data.tables.encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn, Column, NumberColumn, TableEncoding
+from twolayer.data.tables.tables import EXAMPLE_LENGTH, Sql, Table, as_number, as_text, select, sql_name
+from twolayer.errors import DataError, SettingError
+from twolayer.text import count, join, percent, shorten
+
+_T = TypeVar("_T")
+MAX_CLASSES = 1000
+_EXACT_ROWS = 50_000  # of more rows different values are counted approximately
+_GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
+_COMPARED_ROWS = 2_000_000  # rows are compared with each other in tables of at most so many
+_MANY_NUMBERS = 30  # different numbers of a target from which it looks like a quantity
+_LIKELY_CLASSES = 20  # different values of a column that may be the target, at most
+_LIKELY_NAMES = ("target", "class", "label", "y")
+_RARE_ROWS = 10  # a level of fewer rows has no value of its own, in a table of some thousand rows
+_FAR_DEVIATIONS = 15
+_FEW_VALUES = 10  # such as marks of 0 and 1, of which a rare one is far from the mean and no flaw
+_MOSTLY = 0.5
+_LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
+_NUMBERS_WITH_FLAWS = 0.9
+_UNCERTAIN = 2.0**53  # from here on neighbours become the same number
+_ON_REQUEST = "on request"
+_AT_ONCE = 32  # columns; the time and the memory for the different values of more grow with their square
+_UNIQUE = "nearly every row has a value of its own"
+_TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found out about a table.
+
+    Attributes
+    ----------
+    encoding : TableEncoding
+    labels : Labels
+        Of all rows: codes are -1 where the target is missing.
+    train, test : arrays of int
+        Rows to learn from and rows held out, in rising order.
+    report : DataReport
+    """
+
+    encoding: TableEncoding
+    labels: Labels
+    train: Array
+    test: Array
+    report: DataReport
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What a column holds in the training rows."""
+
+    name: str
+    kind: str
+    n_missing: int
+    n_different: int
+    summary: str
+    key: tuple[Any, ...]  # equal for columns that may be the same
+    encoded: Column | None = None
+    ignored: str | None = None
+
+
+def survey_table(
+    table: Table,
+    target: str,
+    *,
+    ignore: Sequence[str] = (),
+    positive: str | None = None,
+    fraction: float = 0.0,
+    random_state: int = 0,
+    keep_spellings: bool = False,
+    compare_rows: bool = True,
+) -> Survey:
+    """Look at a table that is to be learned from.
+
+    Parameters
+    ----------
+    table : Table
+    target : str
+        The column of the classes.
+    ignore : sequence of str
+        Columns to leave out.
+    positive : str, optional
+        Which of two classes is the positive one; the second in order when not given.
+    fraction : float
+        Of the rows, held out.
+    random_state : int
+        Seed of the rows that are held out.
+    keep_spellings : bool
+        Take classes that differ in upper and lower case alone for different ones.
+    compare_rows : bool
+        Look for rows that are the same, which takes memory.
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    DataError
+        If the target is not there or makes no classes, or a column cannot be used.
+    """
+    table.check_columns([target], "the `target`")
+    table.check_columns(list(ignore), "to `ignore`")
+    if target in ignore:
+        raise SettingError(f"{target!r} is both the `target` and in `ignore`: remove it from one of them.")
+    labels = code_target(table, target, order_classes(_find_classes(table, target, keep_spellings), positive))
+    known = np.flatnonzero(labels.codes >= 0)
+    rest, out = hold_out(labels.codes[known], fraction, random_state)
+    train, test = known[rest], known[out]
+    kept = np.zeros(table.n_rows, bool)
+    kept[train] = True
+    marks = {"_twolayer_kept": kept, "_twolayer_code": labels.codes, "_twolayer_row": np.arange(table.n_rows)}
+    table.register("_twolayer", marks)
+    found = _find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train))
+    columns = tuple(column.encoded for column in found if column.encoded is not None)
+    if not columns:
+        raise DataError(f"{table.name} has no column besides {target!r}: name another table.")
+    train_labels = labels.take(train)
+    warnings = [
+        *table.notes,
+        *_warn_of_target(table, target, labels),
+        *warn_of_classes(labels.classes, train_labels.codes, labels.codes[test]),
+        *_warn_of_columns(table, found, len(train), len(labels.classes)),
+        *(_warn_of_rows(table, found, len(test)) if compare_rows and table.n_rows <= _COMPARED_ROWS else ()),
+    ]
+    shown = tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
+    report = DataReport(len(train), len(test), target, count_classes(train_labels), shown, tuple(warnings))
+    return Survey(TableEncoding(target, columns), labels, train, test, report)
+
+
+def guess_target(table: Table) -> str | None:
+    """Return the column that most likely holds the classes: one called so, else the last one with few values."""
+    names = [name for name, kind in table.kinds.items() if kind == "category" or name in table.whole_numbers]
+    called = next((name for wanted in _LIKELY_NAMES for name in names if name.lower() == wanted), None)
+    if called is not None or not names:
+        return called
+    last = names[-_AT_ONCE:]
+    query = ", ".join(f"approx_count_distinct({sql_name(name)})" for name in last)
+    counts = table.ask(f"SELECT {query} FROM {table.whole}")[0]
+    few = [name for name, n in zip(last, counts, strict=True) if 2 <= n <= _LIKELY_CLASSES]
+    return few[-1] if few else None
+
+
+def code_target(table: Table, target: str, classes: Sequence[Label]) -> Labels:
+    """Return the class of each row of a table, coded -1 where the target is missing.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or it holds another class.
+    """
+    table.check_columns([target], "the `target`")
+    value, kind = (as_text(target), "VARCHAR") if isinstance(classes[0], str) else (as_number(target), "DOUBLE")
+    if kind == "DOUBLE" and table.kinds[target] == "category":
+        value = f"TRY_CAST({as_text(target)} AS DOUBLE)"
+    wanted = {"classes": list(classes)}
+    place = f"list_position($classes::{kind}[], {value})"
+    expression = f"CAST(coalesce({place}, CASE WHEN {as_text(target)} IS NULL THEN 0 ELSE -1 END) AS INTEGER) - 1"
+    parts = [select(table, [expression], k, 0, n, wanted)[0] for k, (_, _, n) in enumerate(table.parts)]
+    codes = np.concatenate(parts).astype(np.int32)
+    if (codes == -2).any():
+        query = f"SELECT {as_text(target)} FROM {table.whole} WHERE {expression} = -2 LIMIT 1"
+        label = shorten(table.ask(query, wanted)[0][0], EXAMPLE_LENGTH)
+        message = f"{table.name} has a class {label!r} in {target!r} that is not among the classes ({join(classes)})"
+        raise DataError(f"{message}: leave such rows out.")
+    return Labels(codes, tuple(classes))
+
+
+def _find_classes(table: Table, target: str, keep_spellings: bool) -> list[Any]:  # noqa: FBT001
+    """Return the classes of a target, sorted."""
+    kind, called = table.kinds[target], f"The `target` {target!r}"
+    quantity = "turn it into a few classes, such as low and high, or name a column of classes"
+    if kind in ("date", "other"):
+        what = "dates" if kind == "date" else "neither numbers nor text"
+        raise DataError(f"{called} holds {what}: name a column of classes.")
+    value = as_number(target) if kind == "number" else as_text(target)
+    distinct = f"SELECT DISTINCT {value} AS label FROM {table.whole}"
+    query = f"SELECT label FROM ({distinct}) WHERE label IS NOT NULL LIMIT {MAX_CLASSES + 1}"
+    labels = [label for (label,) in table.ask(query)]
+    if len(labels) > MAX_CLASSES:
+        advice = quantity if kind == "number" else "name a column of classes"
+        raise DataError(f"{called} has more than {MAX_CLASSES:,} values: {advice}.")
+    if kind == "number":
+        if not all(label.is_integer() for label in labels):
+            raise DataError(f"{called} holds numbers that are not whole: {quantity}.")
+        if any(abs(label) >= _UNCERTAIN for label in labels):
+            raise DataError(
+                f"{called} holds numbers of more than 15 digits: convert them to text, or name another column."
+            )
+        labels = [int(label) for label in labels]
+    if not labels:
+        raise DataError(f"{called} has no values: name a column of classes.")
+    if len(labels) == 1:
+        raise DataError(
+            f"All samples belong to one class, {labels[0]}: {called[0].lower()}{called[1:]} needs at least two."
+        )
+    if kind != "number" and not keep_spellings:
+        spellings = Counter(label.casefold() for label in labels)
+        twice = sorted(label for label in labels if spellings[label.casefold()] > 1)
+        if twice:
+            message = f"{called} has {twice[0]!r} and {twice[1]!r}, two spellings of one class"
+            raise DataError(f"{message}: use one of them, or set `keep_spellings` if they are two classes.")
+    return sorted(labels)
+
+
+def _find_columns(table: Table, names: Sequence[str], ignore: list[str], n_train: int) -> list[_Findings]:
+    """Return what each column holds in the training rows."""
+    dates = [name for name in names if table.kinds[name] == "date" and name not in ignore]
+    if dates:
+        listed = ", ".join(map(repr, dates))
+        message = f"{'Columns' if len(dates) > 1 else 'Column'} {listed} of {table.name} with dates cannot be used"
+        raise DataError(f"{message}: convert dates to numbers, such as an age, or leave them out with `ignore`.")
+    others = [name for name in names if table.kinds[name] == "other" and name not in ignore]
+    if others:
+        raise DataError(
+            f"Column {others[0]!r} of {table.name} holds neither numbers nor text: leave it out with `ignore`."
+        )
+    counters = _find_counters(table, [name for name in names if name in table.whole_numbers and name not in ignore])
+    numbers = [name for name in names if table.kinds[name] == "number" and name not in ignore]
+    found = {column.name: column for column in _find_numbers(table, numbers, counters, n_train)}
+    for name in names:
+        if name in ignore:
+            found[name] = _Findings(name, table.kinds[name], 0, 0, "left out on request", (), ignored=_ON_REQUEST)
+        elif name not in found:
+            found[name] = _find_category(table, name, n_train)
+    return [found[name] for name in names]
+
+
+def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
+    """Return the columns that only count the rows, in any order."""
+    if not names or table.n_rows < _LEAST_COUNTED:
+        return set()
+    row: list[Any] = []
+    for some_names in _batches(names):
+        query = []
+        for name in map(sql_name, some_names):
+            different = _count_different(name, table.n_rows)
+            query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
+        row += table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
+    figures = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
+    n = table.n_rows
+    return {name for name, some, span, different in figures if some == n and span == n - 1 and different >= 0.9 * n}
+
+
+def _batches(columns: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (columns[first : first + _AT_ONCE] for first in range(0, len(columns), _AT_ONCE))
+
+
+def _count_different(value: Sql, n_rows: int) -> Sql:
+    return f"approx_count_distinct({value})" if n_rows > _EXACT_ROWS else f"count(DISTINCT {value})"
+
+
+def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Findings]:
+    """Return what columns of numbers hold."""
+    return [column for some in _batches(names) for column in _find_some_numbers(table, some, counters, n_train)]
+
+
+def _find_some_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Findings]:
+    """Return what a few columns of numbers hold."""
+    aliases = [f"x{k}" for k in range(len(names))]
+    numbers = ", ".join(f"{as_number(name)} AS {x}" for x, name in zip(aliases, names, strict=True))
+    source = f"(SELECT {numbers} FROM {_TRAINING.format(table.whole)})"
+    counts = (f"count({x}), min({x}), max({x}), {_count_different(x, n_train)}" for x in aliases)
+    counted = table.ask(f"SELECT {', '.join(counts)} FROM {source}")[0]
+    for k, name in enumerate(names):
+        if math.inf in (counted[4 * k + 2], -(counted[4 * k + 1] or 0)):
+            n_infinite = table.ask(f"SELECT count(*) FROM {source} WHERE isinf(x{k})")[0][0]
+            message = f"Column {name!r} of {table.name} has {count(n_infinite, 'infinite value')}"
+            raise DataError(f"{message}: repair it, or leave it out with `ignore`.")
+    means = table.ask(f"SELECT {', '.join(f'avg({x}), stddev_pop({x})' for x in aliases)} FROM {source}")[0]
+    columns = []
+    for k, name in enumerate(names):
+        (n, low, high, n_different), (mean, deviation) = counted[4 * k : 4 * k + 4], means[2 * k : 2 * k + 2]
+        missing = n_train - n
+        if n and not (abs(mean) < MAX_NUMBER and deviation < MAX_NUMBER):
+            raise DataError(f"Column {name!r} of {table.name} holds numbers too large to add up: repair or scale them.")
+        reason = None
+        if not n:
+            reason = "no values"
+        elif low == high and not missing:
+            reason = f"always {low:g}"
+        elif name in counters:
+            reason = "counts the rows"
+        summary = reason or f"{low:g} to {high:g}"
+        encoded = (
+            None
+            if reason
+            else NumberColumn(name, mean, deviation if low < high and deviation > 0 else 1.0, missing > 0)
+        )
+        key = ("number", n, low, high, n_different, None if mean is None else round(mean, 12))
+        columns.append(
+            _Findings(name, "number", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
+        )
+    return columns
+
+
+def _find_category(table: Table, name: str, n_train: int) -> _Findings:
+    """Return what a column of categories holds."""
+    value, training = as_text(name), _TRAINING.format(table.whole)
+    if n_train > _GROUPED_ROWS:
+        (n_values,) = table.ask(f"SELECT approx_count_distinct({value}) FROM {training}")[0]
+        if n_values > n_train / 2:
+            return _Findings(name, "category", 0, n_values, _UNIQUE, ("many", name), ignored=_UNIQUE)
+    grouped = f"SELECT v, count(*) AS n FROM (SELECT {value} AS v FROM {training}) GROUP BY v"
+    limited = f"SELECT v, n FROM ({grouped}) WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {MAX_LEVELS}"
+    counted = table.ask(limited)
+    n, n_different = table.ask(f"SELECT sum(n)::BIGINT, count(*) FROM ({grouped}) WHERE v IS NOT NULL")[0]
+    n = n or 0
+    missing = n_train - n
+    least = max(2, min(_RARE_ROWS, n_train // 200))
+    levels = tuple(level for level, n_rows in counted if n_rows >= least)
+    if n_different > min(MAX_LEVELS, n / 2):
+        _check_no_flawed_numbers(table, name)
+    reason = None
+    if not n:
+        reason = "no values"
+    elif n_different == 1 and not missing:
+        reason = f"always {shorten(counted[0][0], EXAMPLE_LENGTH)}"
+    elif not levels:
+        reason = _UNIQUE if n_different > n_train / 2 else f"no value occurs in {least} rows or more"
+    n_other = n_different - len(levels)
+    other = f", {n_other:,} other" if n_other else ""
+    summary = reason or f"{count(len(levels), 'level')}{other}"
+    encoded = None if reason else CategoryColumn(name, levels, n_other > 0, missing > 0)
+    key = ("category", n, n_different, tuple(n_rows for _, n_rows in counted))
+    return _Findings(name, "category", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
+
+
+def _check_no_flawed_numbers(table: Table, name: str) -> None:
+    """Check that a column with many texts is not one of numbers with a few texts among them."""
+    value = as_text(name)
+    text = f"{value} IS NOT NULL AND TRY_CAST({value} AS DOUBLE) IS NULL"
+    figures = f"count({value}), count(*) FILTER (WHERE {text}), any_value({value}) FILTER (WHERE {text})"
+    n, n_texts, example = table.ask(f"SELECT {figures} FROM {table.whole}")[0]
+    if 0 < n_texts <= (1 - _NUMBERS_WITH_FLAWS) * n:
+        text = f"text such as {shorten(example, EXAMPLE_LENGTH)!r} in {count(n_texts, 'row')}"
+        message = f"Column {name!r} of {table.name} holds numbers, but {text}"
+        raise DataError(f"{message}: repair it, or leave it out with `ignore`.")
+
+
+def _with_missing(summary: str, missing: int, n: int) -> str:
+    return f"{summary}; {missing:,} missing" if missing and n else summary
+
+
+def _warn_of_target(table: Table, target: str, labels: Labels) -> list[str]:
+    """Return sentences about a target: missing values, and numbers that look like a quantity."""
+    warnings, n_missing = [], int((labels.codes < 0).sum())
+    if n_missing:
+        have, are = ("have", "are") if n_missing > 1 else ("has", "is")
+        part = percent(n_missing, table.n_rows)
+        warnings.append(f"{count(n_missing, 'row')} {have} no {target!r} and {are} left out ({part}).")
+    if table.kinds[target] == "number" and len(labels.classes) > _MANY_NUMBERS:
+        message = f"The target {target!r} has {len(labels.classes):,} different numbers and looks like a quantity"
+        warnings.append(f"{message}: each becomes its own class; consider a few ranges instead, such as low and high.")
+    return warnings
+
+
+def _warn_of_columns(table: Table, found: Sequence[_Findings], n_train: int, n_classes: int) -> list[str]:
+    """Return sentences about columns: useless, mostly empty, the same, giving the target away, far values."""
+    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != _ON_REQUEST]
+    used = [column for column in found if column.encoded]
+    warnings += [
+        f"Column {column.name!r} is missing in {percent(column.n_missing, n_train)} of the rows."
+        for column in used
+        if column.n_missing > _MOSTLY * n_train
+    ]
+    warnings += [
+        f"Column {name!r} is the same as {first!r}: leave one of them out with `ignore`."
+        for name, first in _find_twins(table, used)
+    ]
+    most = max(n_classes, min(MAX_LEVELS, n_train // 10))
+    few = [c for c in used if 2 <= c.n_different <= most and c.n_missing < n_train / 10]
+    warnings += [
+        f"Column {column.name!r} alone determines the class: if it is known only later, leave it out with `ignore`."
+        for column in few
+        if _tells_target(table, column)
+    ]
+    far = ((column, _farthest(column)) for column in used if column.n_different > _FEW_VALUES)
+    warnings += [
+        f"Column {column.name!r} has values {deviations:,.0f} standard deviations from its mean: try its logarithm."
+        for column, deviations in far
+        if deviations > _FAR_DEVIATIONS
+    ]
+    return warnings
+
+
+def _farthest(column: _Findings) -> float:
+    """Return how many standard deviations the farthest number is from the mean; 0 for categories."""
+    number = column.encoded
+    if not isinstance(number, NumberColumn):
+        return 0.0
+    low, high = column.key[2], column.key[3]
+    return float(max(high - number.mean, number.mean - low) / number.deviation)
+
+
+def _value(column: _Findings) -> Sql:
+    return as_number(column.name) if column.kind == "number" else as_text(column.name)
+
+
+def _find_twins(table: Table, used: Sequence[_Findings]) -> list[tuple[str, str]]:
+    """Return each column that holds the same as an earlier one, row by row, and the name of that."""
+    keys = Counter(column.key for column in used)
+    alike = [column for column in used if keys[column.key] > 1]
+    if not alike:
+        return []
+    checksums: list[Any] = []
+    for some in _batches(alike):
+        # hashed twice: the hash of two values is one XOR another, and those of the rows would cancel out
+        sums = ", ".join(f"bit_xor(hash(hash(_twolayer_row, {_value(column)})))" for column in some)
+        checksums += table.ask(f"SELECT {sums} FROM {_TRAINING.format(table.whole)}")[0]
+    first: dict[Any, str] = {}
+    pairs = [
+        (column.name, first.setdefault((column.key, checksum), column.name))
+        for column, checksum in zip(alike, checksums, strict=True)
+    ]
+    return [(name, earlier) for name, earlier in pairs if earlier != name]
+
+
+def _tells_target(table: Table, column: _Findings) -> bool:
+    """Tell whether each value of a column goes with one class only."""
+    pairs = f"SELECT DISTINCT {_value(column)} AS v, _twolayer_code AS code FROM {_TRAINING.format(table.whole)}"
+    figures = "count(*), count(DISTINCT v), count(DISTINCT code)"
+    n_pairs, n_values, n_codes = table.ask(f"SELECT {figures} FROM ({pairs}) WHERE v IS NOT NULL")[0]
+    return bool(n_pairs == n_values and n_codes > 1)
+
+
+def _warn_of_rows(table: Table, found: Sequence[_Findings], n_test: int) -> list[str]:
+    """Return sentences about rows that are the same: held out and learned from, or of different classes."""
+    values = ", ".join(_value(column) for column in found if column.encoded)
+    rows = f"{table.whole} POSITIONAL JOIN _twolayer WHERE _twolayer_code >= 0"
+    hashed = f"SELECT hash({values}) AS h, _twolayer_kept AS kept, _twolayer_code AS code FROM {rows}"
+    grouped = (
+        "SELECT count(*) FILTER (WHERE kept) AS n_train, count(*) FILTER (WHERE NOT kept) AS n_test, "
+        f"count(DISTINCT code) AS n_codes, count(*) AS n FROM ({hashed}) GROUP BY h"
+    )
+    figures = "sum(n_test) FILTER (WHERE n_train > 0), sum(n) FILTER (WHERE n_codes > 1)"
+    both, split = table.ask(f"SELECT {figures} FROM ({grouped})")[0]
+    warnings = [warn_of_both(int(both), n_test, "rows")] if n_test and both else []
+    if split:
+        warnings.append(f"{int(split):,} rows are the same as others of another class: no model can tell them apart.")
+    return warnings
