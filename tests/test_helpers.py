@@ -2,29 +2,32 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from strategies import Case, coded, normal
 from twolayer.engines import helpers, tiled
 from twolayer.engines.helpers import Helper, release_helpers, take_helpers
 from twolayer.engines.kernel import load_kernel
-from twolayer.engines.tiled import Tiles
+from twolayer.parameters import Sizes
 
 pytestmark = pytest.mark.skipif(load_kernel() is None, reason="the C kernel was not built")
 
-PARAMETERS = {"W1": np.ones((2, 3)), "b1": np.ones((2, 1)), "W2": np.ones((1, 2)), "b2": np.ones((1, 1))}
-
 
 @pytest.fixture
-def objective(monkeypatch):
+def evaluate(monkeypatch):
+    """Return a function that evaluates on three threads and returns the cost."""
     monkeypatch.setattr(tiled, "_THREAD_VALUES", 1)
     random = np.random.default_rng(0)
-    return Tiles(random.standard_normal((3, 400)), random.integers(0, 2, (1, 400)).astype(float), n_threads=3)
+    labels, network = coded(random.integers(0, 2, 400)), normal(Sizes(3, 2, 1), random)
+    settings = {"dtype": "float64", "n_threads": 3}
+    objective = Case(random.standard_normal((400, 3)), labels, [network], settings=settings).tiled()
+    return lambda: objective.evaluate([network], gradient=True)[0].cost
 
 
 def is_asleep(helper):
+    """Wait for a helper to fall asleep."""
     for _ in range(2000):
         if not helper._post.awake:
             return True
@@ -33,29 +36,29 @@ def is_asleep(helper):
 
 
 @pytest.mark.parametrize("patience", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 300)), 4000])
-def test_no_job_is_lost_whenever_it_comes(objective, patience, monkeypatch):
+def test_no_job_is_lost_whenever_it_comes(evaluate, patience, monkeypatch):
     """Around the moment at which a helper falls asleep, many times over; a lost one would be waited for in vain."""
     monkeypatch.setattr(helpers, "_PATIENCE", patience)
-    random, expected, right = np.random.default_rng(patience), objective.evaluate(PARAMETERS), []
+    random, expected, right = np.random.default_rng(patience), evaluate(), []
 
     def evaluate_often():
-        for _ in range(3000):
+        for _ in range(2000):
             pause = time.perf_counter() + random.uniform(0, 3e-4) * random.integers(0, 2)
             while time.perf_counter() < pause:
                 pass
-            right.append(objective.evaluate(PARAMETERS).cost == expected.cost)
+            right.append(evaluate() == expected)
 
     caller = threading.Thread(target=evaluate_often, daemon=True)
     caller.start()
     caller.join(timeout=120)
 
-    assert len(right) == 3000
+    assert len(right) == 2000
     assert all(right)
 
 
-def test_helpers_sleep_when_nothing_is_left_to_do(objective):
+def test_helpers_sleep_when_nothing_is_left_to_do(evaluate):
     """They take no processor from anybody for longer than a moment."""
-    objective.evaluate(PARAMETERS)
+    evaluate()
 
     own = take_helpers(load_kernel(), 2)
     assert all(is_asleep(helper) for helper in own)
@@ -65,12 +68,12 @@ def test_helpers_sleep_when_nothing_is_left_to_do(objective):
     release_helpers(own)
 
 
-def test_helpers_are_used_again(objective):
+def test_helpers_are_used_again(evaluate):
     """A thousand evaluations start no more threads than the first."""
-    objective.evaluate(PARAMETERS)
+    evaluate()
     before = threading.active_count()
     for _ in range(1000):
-        objective.evaluate(PARAMETERS)
+        evaluate()
 
     assert threading.active_count() == before
 
@@ -83,54 +86,19 @@ def test_nobody_else_gets_a_helper_at_work():
     release_helpers(first + second)
 
 
-def test_after_an_interruption_the_next_evaluation_waits_for_what_still_runs(objective, monkeypatch):
-    """Its figures are right, and the helpers are used again."""
-    expected, before = objective.evaluate(PARAMETERS), threading.active_count()
-    kernel = load_kernel()
-    evaluate = kernel.evaluate
+def test_a_helper_that_was_given_up_ends():
+    """Asleep or not, without a job or with one that nobody told it of."""
+    before = set(threading.enumerate())
+    Helper(load_kernel()).give_up()
 
-    def interrupt(*_arguments):
-        raise KeyboardInterrupt
-
-    for _ in range(20):
-        monkeypatch.setattr(kernel, "evaluate", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            objective.evaluate({**PARAMETERS, "W1": 2 * PARAMETERS["W1"]})
-        monkeypatch.setattr(kernel, "evaluate", evaluate)
-        again = objective.evaluate(PARAMETERS)
-        assert again.cost == expected.cost
-        np.testing.assert_array_equal(again.grads["dW1"], expected.grads["dW1"])
-    assert threading.active_count() == before
-
-
-def test_a_helper_that_an_interruption_left_asleep_is_woken(objective):
-    """It has a job and does not know: the next evaluation would wait for ever."""
-    expected, right, rings = objective.evaluate(PARAMETERS), [], []
-
-    def interrupt(_):
-        rings.append(None)
-        if len(rings) == 1:
-            raise KeyboardInterrupt
-        ring(None)
-
-    for _ in range(5):
-        rings.clear()
-        own = take_helpers(load_kernel(), 2)
-        assert all(is_asleep(helper) for helper in own)
-        bell = own[-1]._bell  # which the next evaluation rings first
-        ring = bell.put
-        own[-1]._bell = SimpleNamespace(put=interrupt, get=bell.get)
-        release_helpers(own)
-        with pytest.raises(KeyboardInterrupt):
-            objective.evaluate({**PARAMETERS, "W1": 2 * PARAMETERS["W1"]})
-        again = threading.Thread(target=lambda: right.append(objective.evaluate(PARAMETERS).cost), daemon=True)
-        again.start()
-        again.join(timeout=60)
-        own[-1]._bell = bell
-
-    assert right == [expected.cost] * 5
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_a_helper_without_a_job_is_not_waited_for():
-    """An interruption may come before it has been given one."""
-    Helper(load_kernel()).wait()
+    """An exception may come before it has been given one."""
+    helper = Helper(load_kernel())
+
+    helper.wait()
+    helper.give_up()

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from twolayer.engines import kernel
-from twolayer.engines.kernel import LEVELS, Samples, load_kernel
+from twolayer.engines.kernel import LEVELS, TiledSamples, load_kernel
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "twolayer" / "engines" / "kernel.c"
@@ -41,9 +42,9 @@ def test_where_there_is_a_compiler_there_is_a_kernel():
 
 def test_a_structure_keeps_its_arrays():
     """C has their addresses only, so Python must not let go of them."""
-    import numpy as np
+    arrays = dict.fromkeys(("first", "feature", "x", "label"), np.arange(4))
 
-    structure = Samples.of(n_features=3, storage=0, **dict.fromkeys(("first", "feature", "x", "y"), np.arange(4)))
+    structure = TiledSamples.of(n_features=3, storage=0, **arrays)
 
     assert structure.members["x"].ctypes.data == structure.x
     assert (structure.weight, structure.n_features) == (None, 3)
@@ -107,9 +108,11 @@ def test_a_byte_that_is_not_its_own_would_be_found(sanitized):
     """With working memory that is too small the same watch ends the program."""
     then = (
         "other.scratch = lambda *_: 16\n"
-        "from twolayer.engines.tiled import Tiles\n"
-        "network = {'W1': np.ones((9, 3)), 'b1': np.ones((9, 1)), 'W2': np.ones((1, 9)), 'b2': np.ones((1, 1))}\n"
-        "Tiles(np.ones((3, 50)), np.ones((1, 50))).evaluate(network)\n"
+        "from twolayer.data.dataset import Labels\n"
+        "from twolayer.engines.objective import make_objective\n"
+        "from twolayer.parameters import Parameters, Sizes\n"
+        "objective = make_objective(np.ones((50, 3)), Labels(np.zeros(50, np.int32), (0, 1)), engine='tiled')\n"
+        "objective.evaluate([Parameters(np.ones(46, np.float32), Sizes(3, 9, 1))], gradient=True)\n"
     )
     ended = run_with(sanitized, then)
 
@@ -121,8 +124,10 @@ def test_a_byte_that_is_not_its_own_would_be_found(sanitized):
 def test_without_a_compiler_the_installation_goes_on(tmp_path):
     """NumPy computes then, and the version says so."""
     source, site = tmp_path / "source", tmp_path / "site"
-    ignored = shutil.ignore_patterns(".git", "*.so", "build", "*.egg-info", ".venv", "runs", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, source, ignore=ignored)
+    ignored = shutil.ignore_patterns("*.so", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "src", source / "src", ignore=ignored)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     environment = {**os.environ, "CC": str(tmp_path / "no-compiler"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source]
     subprocess.run(install, env=environment, check=True, timeout=300)
@@ -138,7 +143,7 @@ def test_without_a_compiler_the_installation_goes_on(tmp_path):
             check=True,
         ).stdout
 
-    assert "no C kernel was built: NumPy computes" in run("--version")
+    assert "the C kernel was not built: NumPy is used" in run("--version")
     record = json.loads(run("train", "--json", "--quiet", "--no-pictures"))
-    assert record["engine"] == "whole: the formulas on all samples at once, as the C kernel was not built"
+    assert record["engine"] == "whole: the formulas on all samples at once, because the C kernel was not built"
     assert record["test_errors"] <= 2

@@ -1,228 +1,262 @@
 """The contract of engines: which is chosen, and what each must do with the settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from strategies import networks
+from strategies import Case, cases, coded, flat, normal, part
+from twolayer.data.rows import ArrayRows
+from twolayer.engines import objective as objective_module
 from twolayer.engines.kernel import load_kernel
-from twolayer.engines.objective import ENGINES, Evaluation, Task, make_objective
+from twolayer.engines.objective import Evaluation, Task, make_objective
+from twolayer.equations import ACTIVATIONS, LOSSES
 from twolayer.errors import DataError, SettingError
-from twolayer.explain.gradients import check_gradients
+from twolayer.parameters import Sizes
 
-HERE = [engine for engine in ENGINES if engine != "tiled" or load_kernel()]
-TASKS = [
-    {"activation": activation, "loss": loss, "l2": l2}
-    for activation in ("sigmoid", "tanh", "relu")
-    for loss in ("square", "log")
-    for l2 in (0.0, 0.3)
-]
+HERE = [engine for engine in ("whole", "tiled", "streamed") if engine != "tiled" or load_kernel()]
+each_engine = pytest.mark.parametrize("engine", HERE)
 
 
-def a_network(seed=0, n_x=5, n_h=4, n_y=2, m=30):
-    """Return samples, targets and parameters in float64."""
-    random = np.random.default_rng(seed)
-    shapes = {"W1": (n_h, n_x), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
-    parameters = {name: random.standard_normal(shape) for name, shape in shapes.items()}
-    return random.standard_normal((n_x, m)), random.integers(0, 2, (n_y, m)).astype(float), parameters
+def a_case(n_classes=3, task=None, m=30, **settings):
+    """Return samples and two networks in float64."""
+    random, labels = np.random.default_rng(0), coded(np.arange(m) % n_classes, n_classes)
+    several = [normal(Sizes(5, n_h, labels.n_outputs), random) for n_h in (4, 7)]
+    return Case(random.standard_normal((m, 5)), labels, several, task or Task(), {"dtype": "float64", **settings})
 
 
-@pytest.mark.parametrize("engine", HERE)
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: " ".join(map(str, task.values())))
-@pytest.mark.parametrize("weighted", [False, True])
-def test_every_gradient_is_that_of_its_cost(engine, task, weighted):
-    """A difference quotient says so, for each engine, activation, loss, penalty, with and without weights."""
-    X, Y, parameters = a_network()
-    weight = np.random.default_rng(1).random(X.shape[1]) if weighted else None
-    objective = make_objective(X, Y, engine, sample_weight=weight, **task)
-
-    checks = check_gradients(
-        lambda p: objective.measure(p).cost,
-        parameters,
-        objective.evaluate(parameters).grads,
-        np.random.default_rng(2),
-    )
-
-    assert [check.name for check in checks if not check.agrees] == []
+def evaluate(objective, network, **options):
+    """Return the evaluation of one network, with its gradient."""
+    return objective.evaluate([network], gradient=True, **options)[0]
 
 
-@pytest.mark.parametrize("engine", HERE)
-@given(network=networks(), seed=st.integers(0, 99))
-def test_a_weight_of_two_is_the_sample_twice(engine, network, seed):
+@each_engine
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_gradient_is_that_of_its_cost(engine, activation, loss):
+    """Difference quotients say so, of one output and of several, with weights and a penalty and without."""
+    random, h = np.random.default_rng(2), 1e-5
+    for n_classes, l2, weight in ((2, 0.0, None), (2, 0.3, random.random(30)), (3, 0.0, None), (3, 0.3, None)):
+        case = a_case(n_classes, Task(activation, loss, l2), sample_weight=weight)
+        objective, p = case.objective(engine), case.networks[0]
+        gradient = evaluate(objective, p).gradient
+        for _ in range(6):
+            d = random.standard_normal(p.sizes.n_parameters)
+            ends = [p.moved_to(p.vector + sign * h * d) for sign in (1, -1)]
+            high, low = (each.cost for each in objective.evaluate(ends, gradient=False))
+            assert (high - low) / (2 * h) == pytest.approx(gradient @ d, rel=1e-6, abs=1e-8)
+
+
+@each_engine
+@given(case=cases(), seed=st.integers(0, 99))
+def test_a_weight_of_two_is_the_sample_twice(engine, case, seed):
     """And a weight of zero is no sample at all."""
-    X, Y, parameters = network
-    weight = np.random.default_rng(seed).integers(0, 3, X.shape[1])
+    case = replace(case.in_memory(), task=Task(case.task.activation, case.task.loss))
+    case = replace(case, rows=case.rows.toarray() if sparse.issparse(case.rows) else case.rows)
+    case = replace(case, networks=[case.networks[0].moved_to(case.networks[0].vector.astype(float))])
+    m = len(case.labels)
+    weight = np.random.default_rng(seed).integers(0, 3, m)
     weight[0] = 2
-    repeated = np.repeat(np.arange(X.shape[1]), weight)
+    repeated = np.repeat(np.arange(m), weight)
+    p = normal(case.networks[0].sizes, np.random.default_rng(seed))
+    settings = {"dtype": "float64", "scale": case.settings["scale"]}
 
-    weighted = make_objective(X, Y, engine, sample_weight=weight).evaluate(parameters)
-    twice = make_objective(X[:, repeated], Y[:, repeated], engine).evaluate(parameters)
+    weighted = evaluate(replace(case, settings=settings | {"sample_weight": weight}).objective(engine), p)
+    twice = evaluate(part(replace(case, settings=settings), repeated).objective(engine), p)
 
     assert weighted.cost == pytest.approx(twice.cost, rel=1e-12)
-    for name, grad in twice.grads.items():
-        np.testing.assert_allclose(weighted.grads[name], grad, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(weighted.gradient, twice.gradient, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("engine", HERE)
-@given(network=networks())
-def test_mini_batches_add_up_to_all_samples(engine, network):
-    """The mean of the batches' gradients, by their sizes, is that of all samples."""
-    X, Y, parameters = network
-    objective = make_objective(X, Y, engine)
-    whole, total = objective.evaluate(parameters), dict.fromkeys(("dW1", "db1", "dW2", "db2"), 0.0)
-    for index in np.array_split(np.random.default_rng(0).permutation(X.shape[1]), 3):
-        if len(index):
-            batch = objective.rows(index)
-            assert batch.n_samples == len(index)
-            for name, grad in batch.evaluate(parameters).grads.items():
-                total[name] = total[name] + grad * len(index) / X.shape[1]
+@each_engine
+@pytest.mark.parametrize("loss", LOSSES)
+def test_mini_batches_add_up_to_all_samples(engine, loss):
+    """The mean of the batches' gradients, by their sizes, is that of all samples; the penalty is in each of them."""
+    case = a_case(task=Task(loss=loss, l2=0.1))
+    objective, p = case.objective(engine), case.networks[0]
+    batches = np.array_split(np.random.default_rng(0).permutation(30), 4)
 
-    for name, grad in whole.grads.items():
-        np.testing.assert_allclose(total[name], grad, rtol=1e-9, atol=1e-12)
+    found = [evaluate(objective, p, rows=batch) for batch in batches]
+
+    whole = evaluate(objective, p)
+    assert sum(each.correct for each in found) == whole.correct
+    mean = sum(each.gradient * len(batch) / 30 for each, batch in zip(found, batches, strict=True))
+    np.testing.assert_allclose(mean, whole.gradient, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("engine", HERE)
-def test_networks_side_by_side_are_evaluated_as_alone(engine):
-    """With other numbers of hidden units, each sees its own."""
-    X, Y, _ = a_network()
-    objective = make_objective(X, Y, engine, l2=0.1)
-    several = [a_network(seed, n_h=n_h)[2] for seed, n_h in enumerate((1, 7, 3))]
+@each_engine
+@given(case=cases())
+def test_networks_side_by_side_have_the_bits_of_each_alone(engine, case):
+    """With other numbers of hidden units; a forward pass alone has the same cost, and no gradient."""
+    case = replace(case, rows=case.rows.toarray() if sparse.issparse(case.rows) else case.rows)
+    objective = case.objective(engine)
 
-    measures = objective.measure_many(several)
-    for k, (alone, together) in enumerate(
-        zip(map(objective.evaluate, several), objective.evaluate_many(several), strict=True)
-    ):
-        assert measures[k].correct == together.correct == alone.correct
-        assert together.cost == pytest.approx(alone.cost, rel=1e-13)
-        assert measures[k].cost == pytest.approx(alone.cost, rel=1e-13)
-        for name, grad in alone.grads.items():
-            np.testing.assert_allclose(together.grads[name], grad, rtol=1e-12, atol=1e-15)
+    together = objective.evaluate(case.networks, gradient=True)
+    forward = objective.evaluate(case.networks, gradient=False)
+
+    for network, side_by_side, measured in zip(case.networks, together, forward, strict=True):
+        alone = evaluate(objective, network)
+        assert (measured.cost, measured.correct) == (side_by_side.cost, side_by_side.correct)
+        assert (alone.cost, alone.correct) == (side_by_side.cost, side_by_side.correct)
+        assert not measured.gradient.size
+        np.testing.assert_array_equal(side_by_side.gradient, alone.gradient)
 
 
-@pytest.mark.parametrize("engine", HERE)
+@pytest.mark.parametrize("engine", [engine for engine in HERE if engine != "streamed"])
 def test_sparse_samples_are_dense_ones_with_zeros(engine):
-    """A CSR matrix gives what its array gives, and is left as it is."""
-    X, Y, parameters = a_network()
-    X[np.abs(X) < 1] = 0
-    rows = sparse.csr_matrix(X.T)
-    before = rows.copy()
+    """A CSR matrix gives what its array gives, values given twice are added, and it is left as it is."""
+    case = a_case()
+    case.rows[np.abs(case.rows) < 1] = 0
+    rows = sparse.csr_matrix(case.rows)
+    twice = sparse.csr_matrix((np.repeat(rows.data / 2, 2), np.repeat(rows.indices, 2), 2 * rows.indptr), rows.shape)
+    expected = evaluate(case.objective(engine), case.networks[0])
+    for matrix in (rows, twice):
+        before = matrix.copy()
 
-    expected, got = (make_objective(A, Y, engine).evaluate(parameters) for A in (X, rows.T))
+        got = evaluate(replace(case, rows=matrix).objective(engine), case.networks[0])
 
-    assert got.cost == pytest.approx(expected.cost, rel=1e-12)
-    np.testing.assert_allclose(got.grads["dW1"], expected.grads["dW1"], rtol=1e-9, atol=1e-12)
-    assert (before != rows).nnz == 0
-
-
-@pytest.mark.parametrize("engine", HERE)
-def test_values_given_twice_in_a_sparse_row_are_added(engine):
-    """As SciPy means them; the matrix of the caller keeps both."""
-    Y, parameters = np.ones((1, 1)), a_network(n_x=3, n_y=1)[2]
-    twice = sparse.csr_matrix((np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2])), shape=(1, 3))
-
-    expected = make_objective(np.array([[0.0], [3.0], [0.0]]), Y, engine).evaluate(parameters)
-
-    assert make_objective(twice.T, Y, engine).evaluate(parameters).cost == pytest.approx(expected.cost, rel=1e-12)
-    assert twice.nnz == 2
+        assert got.cost == pytest.approx(expected.cost, rel=1e-12)
+        np.testing.assert_allclose(got.gradient, expected.gradient, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(before.data, matrix.data)
 
 
-@pytest.mark.parametrize("engine", HERE)
+@each_engine
 def test_features_are_divided_by_their_scale(engine):
-    """Bytes with a scale give what shares give, and the type is the one asked for."""
-    random = np.random.default_rng(0)
-    X, (_, Y, parameters) = random.integers(0, 256, (5, 30)).astype(np.uint8), a_network()
+    """Bytes with a scale give what fractions give, in the type that was requested."""
+    case, X = a_case(), np.random.default_rng(0).integers(0, 256, (30, 5)).astype(np.uint8)
 
-    expected = make_objective(X / 51.0, Y, engine).evaluate(parameters)
-    got = make_objective(X, Y, engine, dtype="float64", scale=51.0).evaluate(parameters)
+    expected = evaluate(replace(case, rows=X / 51.0).objective(engine), case.networks[0])
+    got = evaluate(
+        replace(case, rows=X, settings={"dtype": "float64", "scale": 51.0}).objective(engine), case.networks[0]
+    )
 
     assert got.cost == pytest.approx(expected.cost, rel=1e-12)
-    np.testing.assert_allclose(got.grads["dW1"], expected.grads["dW1"], rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(got.gradient, expected.gradient, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("engine", HERE)
-def test_the_log_cost_is_exact_where_outputs_saturate(engine):
-    """An output of 1 - 1e-22 for a target of 0 costs 50, not the logarithm of a rounded number."""
-    far = {"W1": np.zeros((1, 1)), "b1": np.zeros((1, 1)), "W2": np.zeros((1, 1)), "b2": np.full((1, 1), 50.0)}
+@each_engine
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_log_cost_is_exact_where_outputs_saturate(engine, dtype):
+    """A probability of exp(-50) costs 50, not the logarithm of a rounded number; one of 1 next to nothing."""
+    settings = {"dtype": dtype}
+    sigmoid = flat(b2=50.0)
+    softmax = normal(Sizes(1, 1, 3), np.random.default_rng(0), dtype).moved_to(np.array([0, 0, 0, 0, 0, 50.0, 0, 0]))
+    for network, labels in ((sigmoid, [coded([k]) for k in (0, 1)]), (softmax, [coded([k], 3) for k in (1, 0)])):
+        n = network.moved_to(network.vector.astype(dtype))
+        wrong, right = (
+            make_objective(np.ones((1, 1)), each, Task(loss="log"), engine=engine, **settings) for each in labels
+        )
 
-    wrong, right = (make_objective(np.ones((1, 1)), np.full((1, 1), y), engine, loss="log") for y in (0.0, 1.0))
+        assert evaluate(wrong, n).cost == pytest.approx(50.0, rel=1e-6)
+        assert evaluate(right, n).cost == pytest.approx(2 * np.exp(-50) if n is softmax else np.exp(-50), abs=1e-20)
+        assert (evaluate(wrong, n).correct, evaluate(right, n).correct) == (0, 1)
 
-    assert wrong.measure(far).cost == pytest.approx(50.0, rel=1e-12)
-    assert right.measure(far).cost == pytest.approx(np.exp(-50.0), rel=1e-12)
+
+@each_engine
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("far", [1e3, -1e30, np.inf, -np.inf, np.nan])
+def test_parameters_out_of_range_do_as_on_the_blackboard(engine, loss, far):
+    """Saturated outputs give a finite cost, parameters that are not numbers one that is not; nobody warns."""
+    for n_classes in (2, 3):
+        case = a_case(n_classes, Task(loss=loss), dtype="float32")
+        vector = case.networks[0].vector.astype(np.float32)
+        vector[0] = far
+
+        got = evaluate(case.objective(engine), case.networks[0].moved_to(vector.astype(float)))
+
+        assert np.isfinite(got.cost) == np.isfinite(far)
+
+
+@each_engine
+def test_a_mini_batch_that_weighs_nothing_moves_nothing(engine):
+    """Its cost and gradients are 0, not NaN; its right predictions count."""
+    weight = (np.arange(30) < 5).astype(float)
+    case, rows = a_case(sample_weight=weight), np.arange(10, 20)
+
+    found = evaluate(case.objective(engine), case.networks[0], rows=rows)
+
+    assert found.cost == 0
+    assert not found.gradient.any()
+    assert found.correct == evaluate(a_case().objective(), case.networks[0], rows=rows).correct
+
+
+@each_engine
+def test_codes_of_any_whole_type_are_taken(engine):
+    """As NumPy makes them, 64 bits wide."""
+    case = a_case()
+    wide = replace(case, labels=replace(case.labels, codes=case.labels.codes.astype(np.int64)))
+
+    got, expected = (evaluate(each.objective(engine), case.networks[0]) for each in (wide, case))
+
+    assert (got.cost, got.correct) == (expected.cost, expected.correct)
 
 
 @pytest.mark.skipif(load_kernel() is None, reason="the C kernel was not built")
 def test_the_engine_suits_the_work_and_says_why():
-    """Little data on the blackboard, more in tiles, another library's arrays on theirs."""
-    xp = pytest.importorskip("array_api_strict")
-    few, many = np.zeros((2, 10)), np.zeros((100, 1000))
+    """Little data on the blackboard, more in tiles, several blocks streamed."""
 
-    assert make_objective(few, few[:1]).engine == "whole: the formulas on all samples at once, for little data"
-    assert "tiled: the C kernel" in make_objective(many, many[:1], n_threads=2).engine
-    assert "for enough data" in make_objective(many, many[:1]).engine
-    assert "for arrays of array_api_strict" in make_objective(xp.zeros((100, 1000)), xp.zeros((1, 1000))).engine
-    assert "as asked for" in make_objective(many, many[:1], "whole").engine
+    def chosen(X, engine="auto", **settings):
+        return make_objective(X, coded(np.arange(len(X.shape) and X.shape[0]) % 2), engine=engine, **settings).engine
+
+    few, many = np.zeros((10, 2)), np.zeros((1000, 100))
+
+    assert chosen(few) == "whole: the formulas on all samples at once, for little data"
+    assert "tiled: the C kernel" in chosen(many, n_threads=2)
+    assert "for enough data" in chosen(many)
+    assert "as requested" in chosen(many, "whole")
+    assert chosen(ArrayRows(few, 4)) == "streamed: 3 blocks read from where they are stored"
+    assert chosen(ArrayRows(few, 4), "streamed") == chosen(ArrayRows(few, 4))
+    assert "streamed" in chosen(few, "streamed")
+
+
+def test_an_array_is_streamed_in_blocks_of_so_many_values(monkeypatch):
+    """At least a row in each."""
+    for values, blocks in ((2**22, (10,)), (8, (4, 3, 3)), (1, (1,) * 10)):
+        monkeypatch.setattr(objective_module, "STREAM_VALUES", values)
+        assert make_objective(np.zeros((10, 2)), coded(np.arange(10) % 2), engine="streamed").blocks == blocks
 
 
 def test_the_largest_slope_is_over_all_parameters():
-    """The largest absolute entry of the four gradients."""
-    X, Y, parameters = a_network()
-    evaluation = make_objective(X, Y).evaluate(parameters)
-
-    assert evaluation.largest_slope() == max(np.abs(grad).max() for grad in evaluation.grads.values())
+    """The largest absolute entry of the gradient."""
+    assert Evaluation(0.0, 0, np.array([1.0, -3.0, 2.0])).largest_slope() == 3.0
 
 
 def test_a_penalty_is_half_the_sum_of_the_squared_weights():
-    """Biases are free."""
-    parameters = {name: np.full((1, 1), value) for name, value in (("W1", 2.0), ("b1", 9.0), ("W2", 3.0), ("b2", 9.0))}
-    zero = Evaluation(1.0, 0, {f"d{name}": np.zeros((1, 1)) for name in parameters})
+    """Biases are free, and what was evaluated stays as it is."""
+    network = flat(W1=2.0, b1=9.0, W2=3.0, b2=9.0)
+    zero = Evaluation(1.0, 0, np.zeros(4))
 
-    penalized = Task(l2=0.5).finish(zero, parameters)
+    penalized = Task(l2=0.5).finish(zero, network)
 
     assert penalized.cost == 1.0 + 0.25 * (4 + 9)
-    assert [float(grad[0, 0]) for grad in penalized.grads.values()] == [1.0, 0.0, 1.5, 0.0]
+    assert penalized.gradient.tolist() == [1.0, 0.0, 1.5, 0.0]
+    assert not zero.gradient.any()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("rows", "engine", "sentence"),
     [
-        ({"engine": "warp"}, f"auto or one of {', '.join(ENGINES)}"),
-        ({"activation": "step"}, "sigmoid, tanh, relu"),
-        ({"loss": "hinge"}, "square, log"),
-        ({"l2": -1.0}, "at least 0"),
-        ({"l2": float("nan")}, "at least 0"),
-        ({"n_threads": 0}, "1 to 1,024"),
+        (np.eye(2), "warp", "`engine` must be one of auto, whole, tiled, streamed; got 'warp'"),
+        (sparse.csr_array(np.eye(2)), "streamed", "already in memory: set `engine` to auto"),
+        (ArrayRows(np.eye(2), 1), "whole", "need `engine` auto or streamed, not whole"),
     ],
 )
-def test_a_wrong_setting_is_told(wrong, sentence):
-    """Each has a sentence of its own."""
+def test_an_engine_that_does_not_suit_is_refused(rows, engine, sentence):
+    """With those that do."""
     with pytest.raises(SettingError, match=sentence):
-        make_objective(np.zeros((1, 1)), np.ones((1, 1)), **wrong)
+        make_objective(rows, coded([0, 1]), engine=engine)
 
 
-@pytest.mark.parametrize("weight", [[1.0], [0.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
-def test_weights_that_do_not_fit_are_told(weight):
-    """One for each sample, none negative, not all zero."""
+@pytest.mark.parametrize(
+    "weight",
+    [[1.0], [0.0, 0.0], [1.0, -1.0], [1.0, float("nan")], ["a", "b"], [[1, 1]], {"a": 1}, [1, [2, 3]]],
+    ids=str,
+)
+@pytest.mark.parametrize("rows", [np.eye(2), ArrayRows(np.eye(2), 1)])
+def test_weights_that_do_not_fit_are_refused(rows, weight):
+    """One number for each sample, none negative, not all zero."""
     with pytest.raises(DataError, match="2 numbers of at least 0"):
-        make_objective(np.zeros((1, 2)), np.ones((1, 2)), sample_weight=weight)
-
-
-@pytest.mark.parametrize("engine", ["whole", "tiled", "streamed"])
-def test_a_mini_batch_that_weighs_nothing_moves_nothing(engine):
-    """Its cost and gradients are 0, not NaN; its right predictions count."""
-    if engine == "tiled" and load_kernel() is None:
-        pytest.skip("the kernel was not built")
-    random = np.random.default_rng(0)
-    X, Y = random.standard_normal((3, 40)), (random.random((1, 40)) > 0.5).astype(float)
-    weight = np.zeros(40)
-    weight[:5] = 1
-    parameters = {"W1": random.standard_normal((2, 3)), "b1": np.zeros((2, 1))}
-    parameters |= {"W2": random.standard_normal((1, 2)), "b2": np.zeros((1, 1))}
-
-    batch = make_objective(X, Y, engine, sample_weight=weight).rows(np.arange(20, 30))
-    found = batch.evaluate(parameters)
-
-    assert found.cost == 0
-    assert all(not grad.any() for grad in found.grads.values())
-    assert found.correct == make_objective(X, Y, "whole").rows(np.arange(20, 30)).measure(parameters).correct
+        make_objective(rows, coded([0, 1]), sample_weight=weight)

@@ -1,66 +1,39 @@
 """The plain engine is the blackboard, behind the contract of an objective."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 
-from strategies import networks
+from strategies import cases
 from twolayer import equations
-from twolayer.engines.objective import make_objective
+from twolayer.engines.whole import to_columns
+from twolayer.errors import DataError
 
 
-@given(networks())
-def test_cost_and_gradients_are_those_of_the_blackboard(network):
-    """Bit by bit: the whole batch is one call of each formula."""
-    X, Y, parameters = network
-    A2, cache = equations.forward_propagation(X, parameters)
+@given(cases())
+def test_cost_and_gradients_are_those_of_the_blackboard(case):
+    """Bit by bit: the whole batch is one call of each formula, with the penalty beside it."""
+    task, p, dtype = case.task, case.networks[0], np.dtype(case.settings["dtype"])
+    weight, codes, n_y = case.settings["sample_weight"], case.labels.codes, case.labels.n_outputs
+    weight = None if weight is None else weight.astype(dtype)
+    X = to_columns(case.rows, case.settings["scale"], dtype)
+    Y = (codes == (np.arange(n_y)[:, None] if n_y > 1 else np.ones((1, 1)))).astype(dtype)
+    loss = equations.find_loss(task.loss, n_y)
+    A2, cache = equations.forward_propagation(X, p, task.activation, loss.output)
+    grads = equations.back_propagation(X, Y, p, cache, activation=task.activation, loss=task.loss, sample_weight=weight)
+    penalty = task.l2 / 2 * (float((p["W1"] ** 2).sum()) + float((p["W2"] ** 2).sum()))
 
-    evaluation = make_objective(X, Y).evaluate(parameters)
+    (got,) = case.objective().evaluate([p], gradient=True)
 
-    assert evaluation.cost == equations.compute_cost(A2, Y)
-    for name, grad in equations.back_propagation(X, Y, parameters, cache).items():
-        np.testing.assert_array_equal(grad, evaluation.grads[name])
-
-
-@given(networks())
-def test_measuring_tells_what_evaluating_tells(network):
-    """A forward pass alone gives the same cost and number of right predictions."""
-    X, Y, parameters = network
-    objective = make_objective(X, Y, "whole")
-
-    measure, evaluation = objective.measure(parameters), objective.evaluate(parameters)
-
-    assert (measure.cost, measure.correct) == (evaluation.cost, evaluation.correct)
-    assert 0 <= measure.correct <= objective.n_samples == X.shape[1]
+    assert got.cost == float(loss.cost(cache, Y, weight)) + penalty
+    assert got.correct == ((A2[0] > 0.5) == codes if n_y == 1 else A2.argmax(axis=0) == codes).sum()
+    for name, grad in p.sizes.split(got.gradient).items():
+        pull = task.l2 * p[name] if name in ("W1", "W2") else 0
+        np.testing.assert_array_equal(grad, grads[f"d{name}"] + pull)
 
 
-@given(networks())
-def test_right_predictions_are_counted_by_class(network):
-    """With one output by the threshold, with several by the largest output."""
-    X, Y, parameters = network
-    n_y, m = Y.shape
-    target = np.zeros_like(Y)
-    target[Y[0].astype(int) % n_y, np.arange(m)] = 1
-    target = Y if n_y == 1 else target
-    A2, _ = equations.forward_propagation(X, parameters)
-
-    right = sum(
-        (A2[0, i] > 0.5) == target[0, i] if n_y == 1 else A2[:, i].argmax() == target[:, i].argmax() for i in range(m)
-    )
-
-    assert make_objective(X, target).measure(parameters).correct == right
-
-
-def test_parameters_out_of_range_give_a_cost_that_is_not_finite_and_no_warning():
-    """Inf times 0 is no number; the engine passes it on for the loop to see."""
-    objective = make_objective(np.zeros((1, 1)), np.ones((1, 1)))
-    far = {"W1": np.full((1, 1), np.inf), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
-
-    assert not np.isfinite(objective.evaluate(far).cost)
-
-
-def test_a_weight_out_of_range_shows_even_behind_a_sigmoid():
-    """An infinite weight may give a finite output; the cost says that it is no usable parameter."""
-    objective = make_objective(np.ones((1, 1)), np.ones((1, 1)))
-    far = {"W1": np.full((1, 1), np.inf), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
-
-    assert np.isnan(objective.measure(far).cost)
+@pytest.mark.parametrize(("far", "scale"), [(1e300, 1.0), (1e30, 1e-20)])
+def test_features_out_of_range_are_refused(far, scale):
+    """A float64 that float32 cannot hold, or that a small scale makes too large."""
+    with pytest.raises(DataError, match="out of the range of float32"):
+        to_columns(np.full((2, 3), far), scale, np.dtype("float32"))

@@ -12,11 +12,10 @@ from collections import defaultdict
 from queue import SimpleQueue
 from typing import Any
 
-from twolayer.engines.kernel import Kernel, Networks, Post, Samples, Sums
+from twolayer.engines.kernel import Kernel, Networks, Post, Sums, TiledSamples
 
 _PATIENCE = 4_000  # looks: some 0.1 ms
 _NAP = 5e-5  # s
-_NAPS_TO_A_LOOK = 100  # some 10 ms, in which a helper that was woken has begun
 
 
 class Helper:
@@ -30,9 +29,10 @@ class Helper:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self._post, self._bell = kernel, Post(), SimpleQueue[None]()
         self._job: Any = None
+        self._wanted = True
         threading.Thread(target=self._serve, name="twolayer", daemon=True).start()
 
-    def give(self, samples: Samples, networks: Networks, sums: Sums, scratch: Any, **numbers: int) -> None:
+    def give(self, samples: TiledSamples, networks: Networks, sums: Sums, scratch: Any, **numbers: int) -> None:
         """Give a job, the arguments of `Kernel.evaluate` by the names that they have in `Post`; do not wait for it."""
         self._job = samples, networks, sums, scratch  # kept alive
         post = self._post
@@ -44,17 +44,18 @@ class Helper:
             self._bell.put(None)
 
     def wait(self) -> None:
-        """Wait until the job is done, and wake the helper where an interruption came before it was woken."""
-        naps = 0
+        """Wait until the job is done."""
         while not self.kernel.wait(self._post, _PATIENCE):
             time.sleep(_NAP)
-            naps += 1
-            if naps % _NAPS_TO_A_LOOK == 0 and not self._post.awake:
-                self._bell.put(None)  # once too often does no harm: a helper without a job goes back to sleep
         self._job = None
 
+    def give_up(self) -> None:
+        """Let the thread end by itself once its job is done: nobody waits for it."""
+        self._wanted = False
+        self._bell.put(None)
+
     def _serve(self) -> None:
-        while True:
+        while self._wanted:
             self._bell.get()
             self.kernel.serve(self._post, _PATIENCE)
 

@@ -16,8 +16,8 @@
 #include <immintrin.h>
 #endif
 
-enum { SIGMOID, TANH, RELU };                /* activation */
-enum { SQUARE, LOG };                        /* loss */
+enum { SIGMOID, TANH, RELU };                /* activation, in the order of equations.ACTIVATIONS */
+enum { SQUARE, LOG };                        /* loss, in the order of equations.LOSSES */
 enum { BYTES, FLOATS, DOUBLES };             /* storage of features */
 enum { LINE = 64 };                          /* bytes of a cache line */
 enum { FLUSH = 4096 };                       /* samples summed in the type itself, before the sum is added to doubles */
@@ -28,7 +28,7 @@ struct samples {
     const int64_t *first;                    /* (n_tiles + 1): where the features of a tile begin */
     const int32_t *feature;                  /* which features those are */
     const void *x;                           /* their values, `tile` for each */
-    const void *y;                           /* (n_tiles, n_y, tile): targets */
+    const void *y;                           /* (n_tiles, n_y, tile): 1 for the class, else 0; NULL for softmax outputs */
     const void *weight;                      /* (n_tiles, tile): 0 for what only fills a tile */
     const int32_t *label;                    /* (n_tiles, tile): class, -1 for what only fills a tile */
 };
@@ -64,11 +64,14 @@ static const double INVERSE_FACTORIAL[] = {1, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 1
 
 enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the backward pass takes at once */
 
+/* Hidden units that the forward pass takes at once, by level. */
 #ifdef __aarch64__
 #define BASE_HIDDEN_BLOCK 6
 #else
 #define BASE_HIDDEN_BLOCK 2
 #endif
+#define AVX2_HIDDEN_BLOCK 6
+#define AVX512_HIDDEN_BLOCK 12
 
 /* For tests: every level in the instructions that every processor has. */
 #ifdef ANY_PROCESSOR
@@ -92,7 +95,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define LEVEL avx2
 #define WIDTH 32
 #define TARGET INSTRUCTIONS("avx2,fma")
-#define HIDDEN_BLOCK 6
+#define HIDDEN_BLOCK AVX2_HIDDEN_BLOCK
 #define LINES_BLOCK 1
 #define FEATURES_BLOCK 4
 #ifndef ANY_PROCESSOR
@@ -103,7 +106,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define LEVEL avx512
 #define WIDTH 64
 #define TARGET INSTRUCTIONS("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
-#define HIDDEN_BLOCK 12
+#define HIDDEN_BLOCK AVX512_HIDDEN_BLOCK
 #define LINES_BLOCK 2
 #define FEATURES_BLOCK 8
 #ifndef ANY_PROCESSOR
@@ -111,6 +114,11 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #endif
 #include "kernel.c"
 #endif
+
+/* Changes with the structures and functions that Python knows: a library of another number is not used. */
+int twolayer_interface(void) {
+    return 3;
+}
 
 /* How many of the levels base, avx2, avx512 this processor has. */
 int twolayer_levels(void) {
@@ -134,16 +142,11 @@ int64_t twolayer_scratch(const struct networks *net, int64_t n_features, int64_t
            + (net->n_networks + n_outputs + (net->n_y + 1) * net->n_hidden) * line;
 }
 
-/* Hidden units that the forward pass takes at once. */
-static int64_t hidden_block(int level) {
-    return level == 2 ? 12 : level == 1 ? 6 : BASE_HIDDEN_BLOCK;
-}
-
 /* W1 (n_hidden, n_features) times factor, as the forward pass reads it: block after block of hidden units, in a block
    feature after feature, for a feature unit after unit. */
 void twolayer_arrange(const struct networks *net, int64_t n_features, const void *W1, double factor, void *arranged,
                       int is_double, int level) {
-    int64_t most = hidden_block(level), n_h = net->n_hidden, n_blocks = (n_h + most - 1) / most;
+    int64_t most = level == 2 ? AVX512_HIDDEN_BLOCK : level == 1 ? AVX2_HIDDEN_BLOCK : BASE_HIDDEN_BLOCK, n_h = net->n_hidden, n_blocks = (n_h + most - 1) / most;
     for EACH(b, n_blocks) {
         int64_t first = b * n_h / n_blocks, n = (b + 1) * n_h / n_blocks - first, at = first * n_features;
 #define ARRANGE(type) \
@@ -507,9 +510,19 @@ INLINE const REAL *NAME(values)(const struct samples *data, int64_t from, int64_
     return (const REAL *)data->x + from;
 }
 
+/* log(x) for x >= 1 */
+INLINE REAL NAME(log_of)(REAL x) {
+    BITS bits;
+    memcpy(&bits, &x, sizeof x);
+    REAL exponent = (REAL)((int64_t)(bits >> MANTISSA) - (int64_t)(ONE >> MANTISSA));
+    bits = (bits & (((BITS)1 << MANTISSA) - 1)) | ONE;
+    memcpy(&x, &bits, sizeof x);
+    return exponent * (REAL)0.6931471805599453 + NAME(log_of_1_plus)(x - 1);
+}
+
 /* Cost and right predictions of network k for a line of samples from its hidden activations a; dZ2 becomes the slope at
-   its outputs. */
-INLINE void NAME(output_layer)(const struct samples *data, const struct networks *net, int64_t k, const REAL *a,
+   its outputs, each a sigmoid of its own. */
+INLINE void NAME(sigmoid_outputs)(const struct samples *data, const struct networks *net, int64_t k, const REAL *a,
                                const REAL *targets, const REAL *weights, const int32_t *label, REAL *dZ2,
                                REAL *restrict cost, const struct sums *out) {
     const int64_t n_y = net->n_y, tile = data->tile;
@@ -551,6 +564,41 @@ INLINE void NAME(output_layer)(const struct samples *data, const struct networks
     out->correct[k] += right;
 }
 
+/* The same for softmax outputs with the log loss. */
+INLINE void NAME(softmax_outputs)(const struct networks *net, int64_t k, int64_t tile, const REAL *a,
+                                  const REAL *restrict weights, const int32_t *restrict label, REAL *restrict dZ2,
+                                  REAL *restrict cost, const struct sums *out) {
+    const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * net->n_y;
+    REAL largest[LENGTH], total[LENGTH] = {0}, losses[LENGTH] = {0};
+    int32_t predicted[LENGTH] = {0}, right = 0;
+    for EACH(o, net->n_y) {
+        vec sum[SPAN];
+        REAL *z = dZ2 + o * LENGTH;
+        for EACH(s, SPAN) sum[s] = b2[o] - (vec){0};
+        for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++)
+            for EACH(s, SPAN) sum[s] += W2[o * net->n_hidden + h] * ((const vec *)(a + h * tile))[s];
+        memcpy(z, sum, sizeof sum);
+        for EACH(i, LENGTH) {
+            int32_t better = o == 0 || z[i] > largest[i];
+            predicted[i] = better ? (int32_t)o : predicted[i];
+            largest[i] = better ? z[i] : largest[i];
+        }
+    }
+    for EACH(o, net->n_y)
+        for EACH(i, LENGTH) {
+            REAL z = dZ2[o * LENGTH + i] - largest[i], e = NAME(exp_minus_abs)(z);
+            losses[i] -= label[i] == (int32_t)o ? z : 0;
+            total[i] += e;
+            dZ2[o * LENGTH + i] = e;
+        }
+    for EACH(i, LENGTH) cost[i] += (losses[i] + NAME(log_of)(total[i])) * weights[i];
+    for EACH(o, net->n_y)
+        for EACH(i, LENGTH)
+            dZ2[o * LENGTH + i] = (dZ2[o * LENGTH + i] / total[i] - (label[i] == (int32_t)o)) * weights[i];
+    for EACH(i, LENGTH) right += label[i] == predicted[i];
+    out->correct[k] += right;
+}
+
 /* From the slope at the outputs of network k to that at its hidden units, for a line of samples: sums for dW2 and db1 on
    the way, and dZ1 with the units side by side for each sample. */
 INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, int64_t tile, const REAL *a, const vec *dZ2,
@@ -575,8 +623,8 @@ INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, int64_t ti
 }
 
 /* Cost, right predictions and, where dW1 is wanted, gradients of the tiles from, from + step, ... before `to`. */
-static TARGET void NAME(evaluate)(const struct samples *data, const struct networks *net, const struct sums *out,
-                                  int64_t from, int64_t to, int64_t step, void *scratch) {
+INLINE void NAME(evaluate_as)(const int softmax, const struct samples *data, const struct networks *net,
+                              const struct sums *out, int64_t from, int64_t to, int64_t step, void *scratch) {
     const int64_t n_h = net->n_hidden, n_p = net->n_padded, n_y = net->n_y, size = data->n_features * n_p;
     const int64_t n_outputs = net->n_networks * n_y, wanted = out->dW1 ? 1 : 0, tile = data->tile;
     REAL *a = (REAL *)scratch, *dZ2 = a + n_h * tile, *dZ1 = dZ2 + n_y * tile, *sums = dZ1 + n_p * tile;
@@ -618,7 +666,10 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
         for (int64_t i = 0; i < tile; i += LENGTH) {
             const REAL *y = (const REAL *)data->y + t * n_y * tile + i, *weight = (const REAL *)data->weight + t * tile + i;
             for EACH(k, net->n_networks) {
-                NAME(output_layer)(data, net, k, a + i, y, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
+                if (softmax)
+                    NAME(softmax_outputs)(net, k, tile, a + i, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
+                else
+                    NAME(sigmoid_outputs)(data, net, k, a + i, y, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
                 if (!wanted) continue;
                 NAME(hidden_layer)(net, k, tile, a + i, (const vec *)dZ2, (vec *)dW2, (vec *)db1, dZ1 + i * n_p);
                 for EACH(s, n_y * LENGTH) db2[k * n_y * LENGTH + s] += dZ2[s];
@@ -649,6 +700,18 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
             memset(sums, 0, (char *)converted - (char *)sums);
         }
     }
+}
+
+static __attribute__((noinline)) TARGET void NAME(evaluate_softmax)(
+    const struct samples *data, const struct networks *net, const struct sums *out, int64_t from, int64_t to,
+    int64_t step, void *scratch) {
+    NAME(evaluate_as)(1, data, net, out, from, to, step, scratch);
+}
+
+static TARGET void NAME(evaluate)(const struct samples *data, const struct networks *net, const struct sums *out,
+                                  int64_t from, int64_t to, int64_t step, void *scratch) {
+    if (net->loss == LOG && net->n_y > 1) NAME(evaluate_softmax)(data, net, out, from, to, step, scratch);
+    else NAME(evaluate_as)(0, data, net, out, from, to, step, scratch);
 }
 
 #undef REAL

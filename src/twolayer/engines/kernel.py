@@ -7,9 +7,8 @@ from ctypes import POINTER, c_double, c_int, c_int64, c_void_p
 from typing import Any, Self
 
 LEVELS = ("base", "avx2", "avx512")  # of processors, as kernel.c has them
-ACTIVATIONS = ("sigmoid", "tanh", "relu")
-LOSSES = ("square", "log")
 STORAGES = {"uint8": 0, "float32": 1, "float64": 2}
+_INTERFACE = 3  # of kernel.c
 LINE = 64  # bytes of a tile's row: a cache line
 
 
@@ -28,13 +27,13 @@ def _layout(numbers: str, arrays: str) -> list[tuple[str, Any]]:
     return [*((name, c_int64) for name in numbers.split()), *((name, c_void_p) for name in arrays.split())]
 
 
-class Rows(_Structure):
+class PackedRows(_Structure):
     """`struct rows`: samples on their way into tiles."""
 
     _fields_ = _layout("n_rows n_features size tile", "row x start column")
 
 
-class Samples(_Structure):
+class TiledSamples(_Structure):
     """`struct samples`: samples in tiles."""
 
     _fields_ = _layout("n_features storage tile", "first feature x y weight label")
@@ -72,6 +71,8 @@ class Kernel:
 
     def __init__(self, path: str) -> None:
         library = ctypes.CDLL(path)  # it releases the interpreter's lock while a function runs
+        if library.twolayer_interface() != _INTERFACE:
+            raise OSError("it was built by another version")
         self.n_levels: int = library.twolayer_levels()
         self.scratch = library.twolayer_scratch
         self.scratch.restype = c_int64
@@ -82,7 +83,7 @@ class Kernel:
         self.evaluate = library.twolayer_evaluate
         self.evaluate.restype = None
         self.evaluate.argtypes = [
-            *(POINTER(structure) for structure in (Samples, Networks, Sums)),
+            *(POINTER(structure) for structure in (TiledSamples, Networks, Sums)),
             *(c_int64, c_int64, c_int64, c_void_p, c_int, c_int),
         ]
         self.give = library.twolayer_give
@@ -97,7 +98,7 @@ class Kernel:
         self.collect.argtypes = [POINTER(Networks), c_int64, POINTER(Sums), c_int64, c_double, c_void_p, c_int]
         self.pack = library.twolayer_pack
         self.pack.restype = None
-        self.pack.argtypes = [POINTER(Rows), c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]
+        self.pack.argtypes = [POINTER(PackedRows), c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]
 
 
 @functools.cache

@@ -1,33 +1,45 @@
-"""The objective, the one idea between data and steps: parameters in, cost and gradients out.
+"""The objective, the one idea between data and steps: parameters in, cost and gradient out.
 
-An engine makes an objective from data and knows nothing of steps; a solver makes steps and knows nothing of data.
-A new engine is one file and one line in `ENGINES`.
+An engine makes an objective from samples and knows nothing of steps; a solver makes steps and knows nothing of samples.
+A new engine is one class with one method, and one line in `_ENGINES`.
 """
 
+import contextlib
 import importlib
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
-from twolayer.data.rows import ArrayRows, Rows
+from twolayer.aliases import Array
+from twolayer.data.dataset import Labels
+from twolayer.data.rows import ArrayRows, MemoryRows, Rows, as_rows
 from twolayer.engines.kernel import load_kernel
-from twolayer.equations import ACTIVATIONS, Array, Arrays
 from twolayer.errors import DataError, SettingError
+from twolayer.parameters import Parameters
+from twolayer.settings import AUTO, ENGINES
 
-ENGINES = {"whole": "twolayer.engines.whole:WholeBatch", "tiled": "twolayer.engines.tiled:Tiles"}
-STREAMED = "streamed"
-STREAM_VALUES = 2**22  # values in a block of an array that is streamed without a word about its blocks
-LOSSES = ("square", "log")
-_WORTH_TILES = 20_000  # values in X from which the kernel is ahead of NumPy
+_ENGINES = {
+    "whole": "twolayer.engines.whole:Whole",
+    "tiled": "twolayer.engines.tiled:Tiled",
+    "streamed": "twolayer.engines.streamed:Streamed",
+}
+STREAM_VALUES = 2**22  # values in a block of an array that is streamed on request
+NO_GRADIENT = np.empty(0)
+_WORTH_TILES = 20_000  # values from which the kernel is ahead of NumPy
+
+
+def never() -> bool:
+    """Say that nobody asks to stop."""
+    return False
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What a forward pass over all samples tells.
+class Evaluation:
+    """What a pass over the samples tells of parameters.
 
     Attributes
     ----------
@@ -35,91 +47,85 @@ class Measure:
         Mean loss, with the penalty; not finite where the parameters have grown out of range.
     correct : int
         Number of samples whose predicted class is theirs.
+    gradient : array of shape (n_parameters,)
+        In the order of the parameters' vector; empty after a forward pass alone.
     """
 
     cost: float
     correct: int
-
-
-@dataclass(frozen=True)
-class Evaluation(Measure):
-    """A measure together with the gradient at the same parameters.
-
-    Attributes
-    ----------
-    grads : dict
-        dW1, db1, dW2, db2.
-    """
-
-    grads: Arrays
+    gradient: Array = field(default_factory=lambda: NO_GRADIENT, repr=False)
 
     def largest_slope(self) -> float:
         """Return the largest absolute entry of the gradient."""
-        return max(float(abs(grad).max()) for grad in self.grads.values())
-
-
-_M = TypeVar("_M", bound=Measure)
+        return float(abs(self.gradient).max())
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is computed of the samples, whichever engine does it.
-
-    Attributes
-    ----------
-    activation : str
-        Of the hidden layer: "sigmoid", "tanh" or "relu".
-    loss : str
-        "square" or "log".
-    l2 : float
-        Adds l2 / 2 times the sum of the squared weights W1 and W2 to the cost.
-
-    Raises
-    ------
-    SettingError
-        If there is no such activation or loss, or `l2` is negative or not finite.
-    """
+    """What is computed of the samples, whichever engine does it: settings of the same names."""
 
     activation: str = "sigmoid"
     loss: str = "square"
     l2: float = 0.0
 
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        if self.activation not in ACTIVATIONS:
-            raise SettingError(f"There is no activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}.")
-        if self.loss not in LOSSES:
-            raise SettingError(f"There is no loss {self.loss!r}: choose one of {', '.join(LOSSES)}.")
-        if not 0 <= self.l2 < float("inf"):
-            raise SettingError(f"The penalty l2 must be a number of at least 0; got {self.l2}.")
-
-    def finish(self, measure: _M, parameters: Arrays) -> _M:
-        """Add the penalty to a measure or an evaluation, and make its cost NaN where parameters are out of range.
+    def finish(self, evaluation: Evaluation, parameters: Parameters) -> Evaluation:
+        """Add the penalty to an evaluation, and make its cost NaN where parameters are out of range.
 
         The sigmoid can hide an infinite weight; the cost does not.
         """
-        if not _are_finite(parameters):
-            measure = replace(measure, cost=float("nan"))
+        if not _are_finite(parameters.vector):
+            evaluation = replace(evaluation, cost=math.nan)
         if not self.l2:
-            return measure
+            return evaluation
         with range_overrun():
-            weights = {name: parameters[name] for name in ("W1", "W2")}
-            squares = sum(float((value**2).sum()) for value in weights.values())
-            measure = replace(measure, cost=measure.cost + self.l2 / 2 * squares)
-            if isinstance(measure, Evaluation):
-                penalties = {f"d{name}": measure.grads[f"d{name}"] + self.l2 * value for name, value in weights.items()}
-                measure = replace(measure, grads={**measure.grads, **penalties})
-        return measure
+            W1, W2 = parameters["W1"], parameters["W2"]
+            squares = float((W1**2).sum()) + float((W2**2).sum())
+            gradient = evaluation.gradient.copy()
+            parts = parameters.sizes.split(gradient) if gradient.size else {}
+            for name in ("W1", "W2") if parts else ():
+                parts[name] += self.l2 * parameters[name]
+            return Evaluation(evaluation.cost + self.l2 / 2 * squares, evaluation.correct, gradient)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What an engine is made of.
+
+    Attributes
+    ----------
+    rows : Rows
+    labels : Labels
+    task : Task
+    dtype : numpy.dtype
+        Of the computation.
+    scale : float
+        What features are divided by.
+    weight : array of shape (m,), or None
+        How much each sample counts in the cost.
+    n_threads : int
+        At most.
+    reason : str
+        Why this engine was chosen.
+    """
+
+    rows: Rows
+    labels: Labels
+    task: Task
+    dtype: np.dtype[Any]
+    scale: float = 1.0
+    weight: Array | None = None
+    n_threads: int = 1
+    reason: str = "as requested"
 
 
 class Objective(Protocol):
-    """Cost and gradients over all samples of one set of data.
+    """Cost and gradient over the samples of one set of data.
 
     Attributes
     ----------
     n_samples : int
     blocks : tuple of int
-        Numbers of samples that are at hand together: all of them, where they are in memory.
+        Numbers of samples that are read together: all of them, where they are in memory.
     engine : str
         What computes, and why, in a few words for a person.
     """
@@ -128,58 +134,57 @@ class Objective(Protocol):
     blocks: tuple[int, ...]
     engine: str
 
-    def measure(self, parameters: Arrays) -> Measure:
-        """Return the cost and the number of right predictions: one forward pass."""
+    def evaluate(
+        self,
+        networks: Sequence[Parameters],
+        *,
+        gradient: bool,
+        rows: Array | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> list[Evaluation] | None:
+        """Evaluate networks side by side; the numbers of their hidden units may differ.
 
-    def measure_many(self, networks: Sequence[Arrays]) -> list[Measure]:
-        """Measure several networks side by side; their sizes may differ."""
+        Parameters
+        ----------
+        networks : sequence of Parameters
+        gradient : bool
+            Whether the gradients are wanted: a backward pass behind the forward pass.
+        rows : array of int, optional
+            Of these samples only, a mini-batch, counted as they were given; they are all of one block.
+        stop : callable
+            Asked between blocks; where it says True the pass is abandoned.
 
-    def evaluate(self, parameters: Arrays) -> Evaluation:
-        """Return the cost, the number of right predictions and the gradients: one forward and one backward pass."""
-
-    def evaluate_many(self, networks: Sequence[Arrays]) -> list[Evaluation]:
-        """Evaluate several networks side by side, as one with a wide hidden layer; their sizes may differ."""
-
-    def rows(self, index: np.ndarray[Any, Any]) -> "Objective":
-        """Return the objective of some of the samples, counted as they were given: a mini-batch."""
+        Returns
+        -------
+        list of Evaluation, or None if the pass was abandoned
+        """
 
 
 def make_objective(
-    X: Any,
-    Y: Array,
-    engine: str = "auto",
+    rows: Any,
+    labels: Labels,
+    task: Task | None = None,
     *,
-    dtype: str | None = None,
+    engine: str = AUTO,
+    dtype: str = "float32",
     scale: float = 1.0,
     sample_weight: Any = None,
-    activation: str = "sigmoid",
-    loss: str = "square",
-    l2: float = 0.0,
     n_threads: int | None = None,
 ) -> Objective:
-    """Make the objective of the samples X, Y.
+    """Make the objective of samples.
 
     Parameters
     ----------
-    X : array or SciPy sparse matrix of shape (n_x, m), a sample a column; or Rows
-        The transpose of rows that lie one after the other is taken as it is, without a copy. `Rows` are read block by
-        block in each pass.
-    Y : array of shape (n_y, m), values in [0, 1]
-    engine : str
-        "whole" for the blackboard on all samples at once, "tiled" for the C kernel, "streamed" for blocks that are read
-        in each pass, or "auto" for the one that suits the data: "tiled", where it was built and there is enough work,
-        else "whole"; "streamed" for `Rows`.
-    dtype : str, optional
-        "float32" or "float64": the type of the computation; that of Y when not given.
+    rows : Rows, or array or SciPy sparse matrix of shape (m, n_x)
+    labels : Labels
+    task : Task, optional
+    engine, dtype, n_threads
+        As for `Settings`. "auto" is "streamed" for rows of several blocks, "tiled" where the kernel was built and there
+        is enough work for it, else "whole".
     scale : float
         What features are divided by.
     sample_weight : array of shape (m,), optional
-        How much each sample counts in the cost, at least 0, not all 0.
-    activation, loss, l2
-        As for `Task`.
-    n_threads : int, optional
-        For the tiled engine; as many as there are processors when not given. The same input with the same number of
-        threads gives the same bits.
+        How much each sample counts in the cost: numbers of at least 0, not all 0.
 
     Returns
     -------
@@ -188,39 +193,25 @@ def make_objective(
     Raises
     ------
     SettingError
-        If there is no such engine here, or a setting is none.
+        If the engine does not suit the samples or was not built.
     DataError
-        If the sample weights do not fit the samples.
+        If the sample weights do not fit the samples, or features leave the type's range.
     """
-    if engine not in ("auto", STREAMED, *ENGINES):
-        raise SettingError(f"There is no engine {engine!r}: choose auto or one of {', '.join((*ENGINES, STREAMED))}.")
-    if n_threads is not None and not 1 <= n_threads <= 1024:
-        raise SettingError(f"The number of threads must be a whole number from 1 to 1,024; got {n_threads}.")
-    task = Task(activation, loss, l2)
-    if engine == STREAMED or isinstance(X, Rows):
-        return _stream(X, Y, task, engine, dtype=dtype, scale=scale, sample_weight=sample_weight, n_threads=n_threads)
-    name, reason = (engine, "as asked for") if engine != "auto" else _choose(X, Y)
-    module, _, factory = ENGINES[name].partition(":")
-    make = getattr(importlib.import_module(module), factory)
-    weight = None if sample_weight is None else _check_weight(sample_weight, Y.shape[1])
-    objective: Objective = make(
-        X, Y, task, dtype=dtype, scale=scale, sample_weight=weight, n_threads=n_threads or n_processors(), reason=reason
-    )
+    rows, task, reason = as_rows(rows), task or Task(), "as requested"
+    weight = None if sample_weight is None else check_weight(sample_weight, len(labels))
+    if engine == AUTO:
+        engine, reason = _choose(rows)
+    elif engine not in ENGINES:
+        raise SettingError(f"`engine` must be one of {', '.join(ENGINES)}; got {engine!r}.")
+    if engine == "streamed":
+        rows = _in_blocks(rows)
+    elif len(rows.blocks) > 1:
+        raise SettingError(f"Samples that are read block by block need `engine` auto or streamed, not {engine}.")
+    module, _, name = _ENGINES[engine].partition(":")
+    make = getattr(importlib.import_module(module), name)
+    samples = Samples(rows, labels, task, np.dtype(dtype), scale, weight, n_threads or n_processors(), reason)
+    objective: Objective = make(samples)
     return objective
-
-
-def _stream(X: Any, Y: Array, task: Task, engine: str, *, sample_weight: Any, **settings: Any) -> Objective:
-    """Return the objective of samples that are read block by block."""
-    from twolayer.engines.streamed import Streamed
-
-    if not isinstance(X, Rows):
-        if hasattr(X, "tocsr"):
-            raise SettingError("Sparse samples are in memory already: take the engine auto for them.")
-        X = ArrayRows(X.T, max(1, STREAM_VALUES // X.shape[0]))
-    elif engine not in ("auto", STREAMED):
-        raise SettingError(f"Samples that are read block by block need the engine auto or streamed, not {engine}.")
-    weight = None if sample_weight is None else _check_weight(sample_weight, Y.shape[1])
-    return Streamed(X, Y, task, sample_weight=weight, make=make_objective, **settings)
 
 
 def n_processors() -> int:
@@ -233,34 +224,47 @@ def range_overrun() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def _are_finite(parameters: Arrays) -> bool:
-    """Tell whether all entries are finite numbers."""
-    arrays = parameters.values()
-    if all(isinstance(array, np.ndarray) for array in arrays):
-        with range_overrun():
-            if math.isfinite(sum(array.sum() for array in arrays)):  # the quick way; a sum may be out of range though
-                return True
-    return all(map(_is_finite, arrays))
+def out_of_range(scale: float, dtype: Any) -> DataError:
+    """Return the error of features that leave the range of a type."""
+    return DataError(
+        f"The samples divided by {scale:g} are out of the range of {dtype}: scale them, or set `dtype` to float64."
+    )
 
 
-def _is_finite(array: Array) -> bool:
-    xp = array.__array_namespace__()
-    return bool(xp.all(xp.isfinite(array)))
+def _in_blocks(rows: Rows) -> Rows:
+    if not isinstance(rows, MemoryRows):
+        return rows
+    if hasattr(rows.X, "tocsr"):
+        raise SettingError("Sparse samples are already in memory: set `engine` to auto.")
+    return ArrayRows(rows.X, max(1, STREAM_VALUES // rows.shape[1]))
 
 
-def _choose(X: Any, Y: Array) -> tuple[str, str]:
-    """Return the engine that suits the data, and the reason."""
-    if not isinstance(Y, np.ndarray):
-        return "whole", f"for arrays of {type(Y).__module__.partition('.')[0]}"
-    if X.shape[0] * X.shape[1] < _WORTH_TILES:
+def _are_finite(vector: Array) -> bool:
+    with range_overrun():  # the quick way; a sum may be out of range though
+        return math.isfinite(vector.sum()) or bool(np.isfinite(vector).all())
+
+
+def _choose(rows: Rows) -> tuple[str, str]:
+    """Return the engine that suits the samples, and the reason."""
+    if len(rows.blocks) > 1:
+        return "streamed", "for samples in several blocks"
+    if rows.shape[0] * rows.shape[1] < _WORTH_TILES:
         return "whole", "for little data"
     if load_kernel() is None:
-        return "whole", "as the C kernel was not built"
+        return "whole", "because the C kernel was not built"
     return "tiled", "for enough data"
 
 
-def _check_weight(sample_weight: Any, m: int) -> np.ndarray[Any, Any]:
-    weight = np.asarray(sample_weight, float)
-    if weight.shape != (m,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise DataError(f"Sample weights must be {m:,} numbers of at least 0, and not all weights zero.")
-    return weight
+def check_weight(sample_weight: Any, m: int) -> Array:
+    """Return the weights of samples as float64.
+
+    Raises
+    ------
+    DataError
+        If they are not one finite number of at least 0 for each sample, some greater than 0.
+    """
+    with contextlib.suppress(TypeError, ValueError):
+        weight: Array = np.asarray(sample_weight, float)
+        if weight.shape == (m,) and np.isfinite(weight).all() and (weight >= 0).all() and weight.any():
+            return weight
+    raise DataError(f"Sample weights must be {m:,} numbers of at least 0, and not all of them 0.")

@@ -2,122 +2,91 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from twolayer.data.rows import Rows
-from twolayer.engines.objective import Evaluation, Measure, Objective, Task
-from twolayer.engines.whole import WholeBatch
-from twolayer.equations import Arrays
-
-_M = TypeVar("_M", bound=Measure)
+from twolayer.aliases import Array
+from twolayer.data.rows import MemoryRows
+from twolayer.engines.objective import Evaluation, Objective, Samples, Task, make_objective, never
+from twolayer.engines.whole import Whole
+from twolayer.parameters import Parameters
+from twolayer.text import count
 
 
 class Streamed:
-    """Cost and gradients over rows that are read block by block, each by the engine that suits it.
+    """Cost and gradient over rows that are read block by block, each block by the engine that suits it.
 
     Parameters
     ----------
-    rows : Rows
-        Rows are samples.
-    Y : array of shape (n_y, m), values in [0, 1]
-    task : Task
-    dtype, scale, sample_weight, n_threads
-        As for `make_objective`.
-    make : callable
-        Makes the objective of a block that is in memory: `make_objective` itself.
+    samples : Samples
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        Y: Any,
-        task: Task,
-        *,
-        dtype: str | None,
-        scale: float,
-        sample_weight: np.ndarray[Any, Any] | None,
-        n_threads: int | None,
-        make: Callable[..., Objective],
-    ) -> None:
-        self._rows, self._Y, self.task, self._weight, self._make = rows, Y, task, sample_weight, make
-        self._settings: dict[str, Any] = {"dtype": dtype, "scale": scale, "n_threads": n_threads}
-        self._settings |= {"activation": task.activation, "loss": task.loss}
-        self.blocks, self.n_samples = rows.blocks, rows.shape[0]
+    def __init__(self, samples: Samples) -> None:
+        self._samples, self.task = samples, samples.task
+        self.blocks, self.n_samples = samples.rows.blocks, samples.rows.shape[0]
         self._starts = np.concatenate([[0], np.cumsum(self.blocks)]).tolist()
-        self.engine = f"streamed: {len(self.blocks):,} blocks read from where they are stored"
+        self.engine = f"streamed: {count(len(self.blocks), 'block')} read from where they are stored"
         self._at_hand: tuple[int, Objective] | None = None
 
-    def measure(self, parameters: Arrays) -> Measure:
-        """Return the cost and the number of right predictions: one pass over the blocks."""
-        return self.measure_many([parameters])[0]
+    def evaluate(
+        self,
+        networks: Sequence[Parameters],
+        *,
+        gradient: bool,
+        rows: Array | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> list[Evaluation] | None:
+        """Evaluate networks in one pass over the blocks, or on a mini-batch of one block, which stays in memory."""
+        if rows is not None:
+            block = int(np.searchsorted(self._starts, rows[0], "right")) - 1
+            return self._keep(block).evaluate(networks, gradient=gradient, rows=rows - self._starts[block])
+        self._at_hand = None
+        weights, totals = self._block_weights(), [_Total(network) for network in networks]
+        for block, fraction in enumerate((weights / weights.sum()).tolist()):
+            if stop():
+                return None
+            objective = self._load(block, replace(self.task, l2=0.0), weighted=fraction > 0)
+            for total, part in zip(totals, objective.evaluate(networks, gradient=gradient) or (), strict=True):
+                total.add(part, fraction)
+        return [self.task.finish(total.mean(), network) for total, network in zip(totals, networks, strict=True)]
 
-    def measure_many(self, networks: Sequence[Arrays]) -> list[Measure]:
-        """Measure several networks in one pass."""
-        return self._add(networks, lambda block: block.measure_many(networks))
-
-    def evaluate(self, parameters: Arrays) -> Evaluation:
-        """Return the cost, the number of right predictions and the gradients: one pass over the blocks."""
-        return self.evaluate_many([parameters])[0]
-
-    def evaluate_many(self, networks: Sequence[Arrays]) -> list[Evaluation]:
-        """Evaluate several networks in one pass."""
-        return self._add(networks, lambda block: block.evaluate_many(networks))
-
-    def rows(self, index: np.ndarray[Any, Any]) -> Objective:
-        """Return the objective of some samples of one block, which stays in memory until another is asked for."""
-        block = int(np.searchsorted(self._starts, index[0], "right")) - 1
+    def _keep(self, block: int) -> Objective:
+        """Return the objective of a block, which is kept until another one is asked for."""
         if self._at_hand is None or self._at_hand[0] != block:
             self._at_hand = None  # let go of the last one first
-            self._at_hand = block, self._load(block, self.task.l2)
-        return self._at_hand[1].rows(index - self._starts[block])
+            self._at_hand = block, self._load(block, self.task)
+        return self._at_hand[1]
 
-    def _load(self, block: int, l2: float = 0.0, *, weighted: bool = True) -> Objective:
-        """Return the objective of a block."""
-        part = slice(self._starts[block], self._starts[block + 1])
-        weight = self._weight[part] if self._weight is not None and weighted else None
-        rows = self._rows.read(block)
+    def _load(self, block: int, task: Task, *, weighted: bool = True) -> Objective:
+        """Return the objective of a block; unweighted where its samples weigh nothing: right predictions count."""
+        of, part = self._samples, slice(self._starts[block], self._starts[block + 1])
+        weight = of.weight[part] if of.weight is not None and weighted else None
+        rows, labels = MemoryRows(of.rows.read(block)), replace(of.labels, codes=of.labels.codes[part])
         if weight is not None and not weight.any():  # of mini-batches that weigh nothing
-            task, dtype, scale = replace(self.task, l2=l2), self._settings["dtype"], self._settings["scale"]
-            return WholeBatch(rows.T, self._Y[:, part], task, dtype=dtype, scale=scale, sample_weight=weight)
-        return self._make(rows.T, self._Y[:, part], "auto", sample_weight=weight, l2=l2, **self._settings)
+            return Whole(replace(of, rows=rows, labels=labels, task=task, weight=weight))
+        settings: dict[str, Any] = {"dtype": of.dtype, "scale": of.scale, "n_threads": of.n_threads}
+        return make_objective(rows, labels, task, sample_weight=weight, **settings)
 
-    def _add(self, networks: Sequence[Arrays], look: Callable[[Objective], Sequence[_M]]) -> list[_M]:
-        """Return the means over all samples of what the blocks give, each block by the weight of its samples."""
-        self._at_hand = None
-        totals: list[_M] = []
-        weights = self._block_weights()
-        for block, share in enumerate(weights / weights.sum()):
-            objective = self._load(block, weighted=bool(share))  # right predictions count whatever they weigh
-            parts = [_times(part, float(share)) for part in look(objective)]
-            totals = [_plus(a, b) for a, b in zip(totals, parts, strict=True)] if totals else parts
-        pairs = zip(totals, networks, strict=True)
-        return [self.task.finish(_in_type_of(network, total), network) for total, network in pairs]
-
-    def _block_weights(self) -> np.ndarray[Any, Any]:
-        if self._weight is None:
+    def _block_weights(self) -> Array:
+        if self._samples.weight is None:
             return np.asarray(self.blocks, float)
-        return np.add.reduceat(self._weight, self._starts[:-1])
+        return np.add.reduceat(self._samples.weight, self._starts[:-1])
 
 
-def _times(part: _M, share: float) -> _M:
-    """Return a block's part of the mean; right predictions stay a count. Gradients are summed in float64."""
-    part = replace(part, cost=part.cost * share)
-    if isinstance(part, Evaluation):
-        part = replace(part, grads={name: np.asarray(grad, float) * share for name, grad in part.grads.items()})
-    return part
+class _Total:
+    """The mean over all samples of what the blocks give: each block counts by the weight of its samples."""
 
+    def __init__(self, network: Parameters) -> None:
+        self._dtype, self._cost, self._correct = network.dtype, 0.0, 0
+        self._gradient: Array | float = 0.0
 
-def _in_type_of(network: Arrays, total: _M) -> _M:
-    """Return a total with gradients of the type of their parameters."""
-    if not isinstance(total, Evaluation):
-        return total
-    return replace(total, grads={name: grad.astype(network[name[1:]].dtype) for name, grad in total.grads.items()})
+    def add(self, part: Evaluation, fraction: float) -> None:
+        """Add a block's part; gradients are summed in float64."""
+        self._cost += part.cost * fraction
+        self._correct += part.correct
+        self._gradient = self._gradient + part.gradient.astype(float) * fraction
 
-
-def _plus(a: _M, b: _M) -> _M:
-    total = replace(a, cost=a.cost + b.cost, correct=a.correct + b.correct)
-    if isinstance(total, Evaluation) and isinstance(b, Evaluation):
-        total = replace(total, grads={name: grad + b.grads[name] for name, grad in total.grads.items()})
-    return total
+    def mean(self) -> Evaluation:
+        """Return the evaluation, the gradient in the type of the parameters."""
+        return Evaluation(self._cost, self._correct, np.asarray(self._gradient).astype(self._dtype))

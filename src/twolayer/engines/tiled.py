@@ -7,55 +7,47 @@ kernel.c; nothing here is slower for being Python.
 
 import math
 import threading
-from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from twolayer.engines.helpers import Helper, release_helpers, take_helpers
+from twolayer.aliases import Array
+from twolayer.engines.helpers import release_helpers, take_helpers
 from twolayer.engines.kernel import (
-    ACTIVATIONS,
     LEVELS,
     LINE,
-    LOSSES,
     STORAGES,
     Kernel,
     Networks,
-    Rows,
-    Samples,
+    PackedRows,
     Sums,
+    TiledSamples,
     load_kernel,
 )
-from twolayer.engines.objective import Evaluation, Measure, Task
-from twolayer.equations import Arrays
-from twolayer.errors import DataError, SettingError
+from twolayer.engines.objective import NO_GRADIENT, Evaluation, Samples, Task, never, out_of_range
+from twolayer.engines.whole import one_hot
+from twolayer.equations import ACTIVATIONS, LOSSES, find_loss
+from twolayer.errors import SettingError
+from twolayer.parameters import Parameters
 
 _TILE, _TILE_BYTES = 16, 128  # samples at least, and bytes where there are few zeros to leave out
 _BLOCK_BYTES = 2**24  # of features converted at once
-_SORT_ZEROS = 0.3  # share of zeros from which it pays to bring alike samples together
+_SORT_ZEROS = 0.3  # fraction of zeros from which it pays to bring alike samples together
 _SORT_FEATURES = 200  # features looked at for that
 _SORT_SAMPLES = 100  # samples that tell in which directions the samples differ
 _SORT_DIRECTIONS = 8
 _SORT_PRODUCT = 2**17  # multiplications in a product: for more BLAS has threads, which wait where ours are to run
 _THREAD_VALUES = 100_000  # in tiles, that make a thread worth its start
 
-_Numbers = np.ndarray[Any, Any]
 
-
-class Tiles:
-    """Cost and gradients by the C kernel.
+class Tiled:
+    """Cost and gradient by the C kernel.
 
     Parameters
     ----------
-    X : array or SciPy sparse matrix of shape (n_x, m)
-    Y : array of shape (n_y, m), values in [0, 1]
-    task : Task
-    dtype, scale, sample_weight, n_threads
-        As for `make_objective`.
-    reason : str
-        Why this engine was chosen.
+    samples : Samples
     level : str, optional
         One of `LEVELS`; the highest that the processor has when not given.
     tile : int
@@ -65,192 +57,150 @@ class Tiles:
     Raises
     ------
     SettingError
-        If the kernel was not built, or has no such type, level or tiles.
+        If the kernel was not built, or has no such level or tiles.
     DataError
-        If features are out of the type's range.
+        If features leave the type's range.
     """
 
-    def __init__(
-        self,
-        X: Any,
-        Y: Any,
-        task: Task | None = None,
-        *,
-        dtype: str | None = None,
-        scale: float = 1.0,
-        sample_weight: Any = None,
-        n_threads: int = 1,
-        reason: str = "as asked for",
-        level: str | None = None,
-        tile: int | None = None,
-    ) -> None:
+    def __init__(self, samples: Samples, level: str | None = None, tile: int | None = None) -> None:
         kernel = load_kernel()
         if kernel is None:
-            message = "The C kernel was not built when twolayer was installed: take the engine whole, or install"
-            raise SettingError(f"{message} GCC or Clang and then twolayer again.")
-        self._kernel, self.task, self._crew = kernel, task or Task(), _Crew()
+            message = "The C kernel was not built when twolayer was installed: set `engine` to whole, or install GCC"
+            raise SettingError(f"{message} or Clang and reinstall twolayer.")
+        dtype, labels, weight = samples.dtype, samples.labels, samples.weight
+        self._kernel, self.task, self._dtype = kernel, samples.task, dtype
         self._level = kernel.n_levels - 1 if level is None else LEVELS.index(level)
         if self._level >= kernel.n_levels:
-            raise SettingError(f"This processor has no {level}: choose one of {', '.join(LEVELS[: kernel.n_levels])}.")
-        self._dtype = np.dtype(dtype or Y.dtype)
-        if self._dtype not in (np.float32, np.float64):
-            raise SettingError(f"The tiled engine computes in float32 or float64, not {self._dtype}: choose one.")
-        line = LINE // self._dtype.itemsize
+            raise SettingError(f"This processor has no {level}: use one of {', '.join(LEVELS[: kernel.n_levels])}.")
+        line = LINE // dtype.itemsize
         if tile is not None and (tile < 1 or tile % line):
-            raise SettingError(f"In {self._dtype} tiles hold {line} samples or a multiple of that; got {tile}.")
-        self._source, self._scale, self._max_threads = _Source(X, self._dtype), scale, n_threads
-        few_zeros = self._source.share_of_zeros < _SORT_ZEROS
-        self._tile = tile or (max(_TILE, _TILE_BYTES // self._dtype.itemsize) if few_zeros else _TILE)
-        self._Y = np.asarray(Y, self._dtype)
-        self._label = (self._Y[0] > 0.5 if len(Y) == 1 else self._Y.argmax(axis=0)).astype(np.int32)
-        weight = np.ones(Y.shape[1]) if sample_weight is None else sample_weight / sample_weight.mean()
-        self._weight = weight.astype(self._dtype)
-        n_samples = self._source.n_samples
-        sort = not few_zeros and n_samples >= 4 * self._tile
-        self._load(self._source.alike_order(self._tile) if sort else np.arange(n_samples))
+            raise SettingError(f"In {dtype} tiles hold {line} samples or a multiple of that; got {tile}.")
+        self._source = _Source(samples.rows.read(0), dtype)
+        self._scale, self._max_threads = samples.scale, samples.n_threads
+        few_zeros = self._source.fraction_of_zeros < _SORT_ZEROS
+        self._tile = tile or (max(_TILE, _TILE_BYTES // dtype.itemsize) if few_zeros else _TILE)
+        self._n_y, self._codes = labels.n_outputs, labels.codes.astype(np.int32, copy=False)  # as C reads them
+        softmax = find_loss(samples.task.loss, self._n_y).output == "softmax"  # needs the codes alone
+        self._Y = None if softmax else one_hot(labels, dtype)
+        self._weight = (np.ones(len(labels)) if weight is None else weight / weight.mean()).astype(dtype)
+        self.n_samples = self._source.n_samples
+        self.blocks: tuple[int, ...] = (self.n_samples,)
+        sort = not few_zeros and self.n_samples >= 4 * self._tile
+        self._all = self._pack(self._source.alike_order(self._tile) if sort else np.arange(self.n_samples))
         self._check_range()
-        threads = f"{self._n_threads} thread{'s' * (self._n_threads > 1)}"
-        self.engine = f"tiled: the C kernel ({LEVELS[self._level]}) on {threads}, {reason}"
+        self._lock, self._work = threading.RLock(), dict[Any, _Work]()
+        threads = f"{self._all.n_threads} thread{'s' * (self._all.n_threads > 1)}"
+        self.engine = f"tiled: the C kernel ({LEVELS[self._level]}) on {threads}, {samples.reason}"
 
-    def measure(self, parameters: Arrays) -> Measure:
-        """Return the cost and the number of right predictions: one forward pass."""
-        return self.measure_many([parameters])[0]
-
-    def measure_many(self, networks: Sequence[Arrays]) -> list[Measure]:
-        """Measure several networks side by side, as one with a wide hidden layer."""
-        with self._crew.lock:
-            work, scale = self._run(networks, gradients=False)
+    def evaluate(
+        self,
+        networks: Sequence[Parameters],
+        *,
+        gradient: bool,
+        rows: Array | None = None,
+        stop: Callable[[], bool] = never,  # noqa: ARG002 - one pass is one block
+    ) -> list[Evaluation]:
+        """Evaluate networks side by side, as one with a wide hidden layer; each has units of its own."""
+        with self._lock:
+            batch = self._all if rows is None else self._pack(np.asarray(rows, np.int64))
+            work, scale = self._run(batch, networks, gradient=gradient)
             totals = work.totals()
-            figures = zip((totals["cost"] * scale).tolist(), totals["correct"].tolist(), networks, strict=True)
-        return [self.task.finish(Measure(cost, int(correct)), network) for cost, correct, network in figures]
+            costs, correct = (totals["cost"] * scale).tolist(), totals["correct"].tolist()
+            vectors = (
+                work.gradients(networks, scale, scale / self._scale) if gradient else [NO_GRADIENT] * len(networks)
+            )
+        return [
+            self.task.finish(Evaluation(cost, int(n_right), vector), network)
+            for cost, n_right, vector, network in zip(costs, correct, vectors, networks, strict=True)
+        ]
 
-    def evaluate(self, parameters: Arrays) -> Evaluation:
-        """Return the cost, the number of right predictions and the gradients."""
-        return self.evaluate_many([parameters])[0]
-
-    def evaluate_many(self, networks: Sequence[Arrays]) -> list[Evaluation]:
-        """Evaluate several networks side by side, as one with a wide hidden layer; each has units of its own."""
-        n_y, evaluations, unit = len(self._Y), [], 0
-        with self._crew.lock:
-            work, scale = self._run(networks, gradients=True)
-            totals, dW1 = work.totals(), work.collect(scale / self._scale)
-            cost, correct = (totals["cost"] * scale).tolist(), totals["correct"].tolist()
-            db1, dW2, db2 = ((totals[name] * scale).astype(self._dtype) for name in ("db1", "dW2", "db2"))
-        for k, network in enumerate(networks):
-            units = slice(unit, unit + len(network["W1"]))
-            grads = {"dW1": dW1[units], "db1": db1[units, None], "dW2": dW2[:, units], "db2": db2[k].reshape(n_y, 1)}
-            evaluation = Evaluation(cost[k], int(correct[k]), grads)
-            evaluations.append(self.task.finish(evaluation, network))
-            unit = units.stop
-        return evaluations
-
-    def rows(self, index: _Numbers) -> "Tiles":
-        """Return the objective of some of the samples."""
-        batch = copy(self)  # with the same lock and the same working memory
-        batch._load(np.asarray(index, np.int64))  # noqa: SLF001 - its own kind
-        return batch
-
-    def _load(self, order: _Numbers) -> None:
-        """Bring samples, targets and weights into tiles, in this order."""
+    def _pack(self, order: Array) -> "_Batch":
+        """Bring samples, labels and weights into tiles, in this order."""
         tile, m = self._tile, len(order)
         first, feature, x = self._source.pack(self._kernel, order, tile)
-        n_tiles = self._n_tiles = len(first) - 1
+        n_tiles = len(first) - 1
 
-        def in_tiles(values: _Numbers, filler: int) -> _Numbers:
+        def in_tiles(values: Array, filler: int) -> Array:
             filled = _aligned(n_tiles * tile * len(values), values.dtype).reshape(n_tiles, len(values), tile)
             padded = np.full((len(values), n_tiles * tile), filler, values.dtype)
             padded[:, :m] = values[:, order]
             filled[:] = padded.reshape(len(values), n_tiles, tile).swapaxes(0, 1)
             return filled
 
-        self.n_samples, self.blocks = m, (m,)
-        self._total_weight = float(self._weight[order].sum(dtype=float))
-        self._n_values, self._most_features = len(x), int(np.diff(first).max(initial=0))
-        self._samples = Samples.of(
+        samples = TiledSamples.of(
             n_features=self._source.n_features,
             storage=STORAGES[x.dtype.name],
             tile=tile,
             first=first,
             feature=feature,
             x=x,
-            y=in_tiles(self._Y, 0),
+            y=None if self._Y is None else in_tiles(self._Y, 0),
             weight=in_tiles(self._weight[None], 0),
-            label=in_tiles(self._label[None], -1),
+            label=in_tiles(self._codes[None], -1),
         )
-        self._n_threads = max(1, min(self._max_threads, n_tiles, len(x) // _THREAD_VALUES))
+        n_threads = max(1, min(self._max_threads, n_tiles, len(x) // _THREAD_VALUES))
+        total_weight = float(self._weight[order].sum(dtype=float))
+        return _Batch(samples, n_tiles, n_threads, int(np.diff(first).max(initial=0)), total_weight)
 
     def _check_range(self) -> None:
-        x = self._samples.members["x"]
+        x = self._all.samples.members["x"]
         largest = max(x.max(initial=0), -x.min(initial=0)) if x.dtype != np.uint8 else 255
         with np.errstate(all="ignore"):
             fits = np.isfinite(self._dtype.type(largest / self._scale))
         if not fits:
-            message = (
-                f"The samples divided by {self._scale:g} do not fit into {self._dtype}: scale them or take float64."
-            )
-            raise DataError(message)
+            raise out_of_range(self._scale, self._dtype)
 
-    def _run(self, networks: Sequence[Arrays], *, gradients: bool) -> tuple["_Work", float]:
+    def _run(self, batch: "_Batch", networks: Sequence[Parameters], *, gradient: bool) -> tuple["_Work", float]:
         """Let all threads add up their tiles; return their sums, and what makes a mean of them."""
-        crew, n_threads = self._crew, self._n_threads
-        crew.finish()  # what an interruption left
-        sizes = tuple(len(network["W1"]) for network in networks)
-        key = (sizes, n_threads)
-        work = crew.work.get(key)
-        if work is None or work.most_features < self._most_features:
-            crew.work.clear()
-            needed = min(self._source.n_features, 2 * self._most_features)  # the next mini-batch may need more
-            shape = self._source.n_features, len(self._Y), self._tile
-            work = _Work(self._kernel, self._dtype, self._level, self.task, shape, sizes, n_threads, needed)
-            crew.work[key] = work
+        n_threads = batch.n_threads
+        work = self._working_memory(batch, tuple(network.sizes.n_h for network in networks))
         work.take(networks, 1 / self._scale)
-        sums = work.sums if gradients else work.costs
-
-        numbers = {"to_tile": self._n_tiles, "step": n_threads, "level": self._level}  # each takes every so many tiles
+        sums = work.sums if gradient else work.costs
+        numbers = {"to_tile": batch.n_tiles, "step": n_threads, "level": self._level}  # each takes every so many tiles
         numbers["is_double"] = int(self._dtype.itemsize == 8)
-        crew.helpers = take_helpers(self._kernel, n_threads - 1)
-        for thread, helper in enumerate(crew.helpers, 1):
-            helper.give(self._samples, work.networks, sums[thread], work.scratch[thread], from_tile=thread, **numbers)
-        own = 0, self._n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
-        self._kernel.evaluate(self._samples, work.networks, sums[0], *own)
-        crew.finish()
-        return work, 1 / (self._total_weight or 1.0)  # a mini-batch may weigh nothing
-
-
-@dataclass
-class _Crew:
-    """What an objective and its mini-batches share: one lock, the threads at work, and the memory they work in."""
-
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    helpers: list[Helper] = field(default_factory=list)
-    work: dict[Any, "_Work"] = field(default_factory=dict)
-
-    def finish(self) -> None:
-        """Wait for the helpers, and let others use them."""
-        for helper in self.helpers:
-            helper.wait()
-        helpers, self.helpers = self.helpers, []
+        helpers = take_helpers(self._kernel, n_threads - 1)
+        try:
+            for thread, helper in enumerate(helpers, 1):
+                helper.give(
+                    batch.samples, work.networks, sums[thread], work.scratch[thread], from_tile=thread, **numbers
+                )
+            own = 0, batch.n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
+            self._kernel.evaluate(batch.samples, work.networks, sums[0], *own)
+            for helper in helpers:
+                helper.wait()
+        except BaseException:  # a second Ctrl-C: the helpers may still be at work in this memory, so both are given up
+            self._work.clear()
+            for helper in helpers:
+                helper.give_up()
+            raise
         release_helpers(helpers)
+        return work, 1 / (batch.total_weight or 1.0)  # a mini-batch may weigh nothing
+
+    def _working_memory(self, batch: "_Batch", sizes: tuple[int, ...]) -> "_Work":
+        """Return the memory for networks of some sizes: that of the last time, if it fits."""
+        work = self._work.get((sizes, batch.n_threads))
+        if work is None or work.most_features < batch.most_features:
+            self._work.clear()
+            needed = min(self._source.n_features, 2 * batch.most_features)  # the next mini-batch may need more
+            shape = self._source.n_features, self._n_y, self._tile
+            work = _Work(self._kernel, self._dtype, self._level, self.task, shape, sizes, batch.n_threads, needed)
+            self._work[sizes, batch.n_threads] = work
+        return work
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Samples in tiles: all of them, or a mini-batch."""
+
+    samples: TiledSamples
+    n_tiles: int
+    n_threads: int
+    most_features: int
+    total_weight: float
 
 
 class _Work:
-    """Working memory for networks of some sizes: parameters as the kernel reads them, and each thread's sums.
-
-    Parameters
-    ----------
-    kernel : Kernel
-    dtype : numpy.dtype
-    level : int
-        Of the processor.
-    task : Task
-    shape : (int, int, int)
-        Numbers of features, outputs and samples in a tile.
-    sizes : tuple of int
-        Number of hidden units of each network.
-    n_threads : int
-    most_features : int
-        That a tile may have.
-    """
+    """Working memory for networks of some sizes: parameters as the kernel reads them, and each thread's sums."""
 
     def __init__(
         self,
@@ -274,8 +224,8 @@ class _Work:
             n_hidden=n_h,
             n_padded=n_padded,
             n_y=n_y,
-            activation=ACTIVATIONS.index(task.activation),
-            loss=LOSSES.index(task.loss),
+            activation=list(ACTIVATIONS).index(task.activation),
+            loss=list(LOSSES).index(task.loss),
             unit=np.cumsum([0, *sizes], dtype=np.int64),
             W1=np.empty((n_h, self.n_x), dtype),
             b1=self.b1,
@@ -288,13 +238,14 @@ class _Work:
         self.shapes, self.total = shapes, np.empty(self.small.shape[1])
         self.parts = self._parts(self.total)
         each = [{**self._parts(small), "dW1": dW1} for small, dW1 in zip(self.small, self.dW1, strict=True)]
-        self.sums = (Sums * n_threads)(*(Sums.of(**own) for own in each))
+        self.sums = [Sums.of(**own) for own in each]  # each keeps its arrays, which a helper writes to
+        self._in_a_row = (Sums * n_threads)(*self.sums)
         forward_only = dict.fromkeys(("dW1", "db1", "dW2", "db2"))
         self.costs = [Sums.of(**{**own, **forward_only}) for own in each]
         size = self.kernel.scratch(self.networks, self.n_x, self.most_features, tile, self.dtype.itemsize == 8)
         self.scratch = [_aligned(size, self.dtype) for _ in range(n_threads)]
 
-    def take(self, networks: Sequence[Arrays], factor: float) -> None:
+    def take(self, networks: Sequence[Parameters], factor: float) -> None:
         """Take the parameters of the networks, W1 times a factor."""
         unit = 0
         for k, network in enumerate(networks):
@@ -307,55 +258,60 @@ class _Work:
         is_double, arranged = self.dtype.itemsize == 8, self.networks.W1
         self.kernel.arrange(self.networks, self.n_x, W1.ctypes.data, factor, arranged, is_double, self.level)
 
-    def _parts(self, small: _Numbers) -> dict[str, _Numbers]:
+    def _parts(self, small: Array) -> dict[str, Array]:
         """Return the sums other than dW1 that stand one after the other in an array."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
         parts = zip(self.shapes.items(), np.split(small, ends), strict=True)
         return {name: part.reshape(shape) for (name, shape), part in parts}
 
-    def totals(self) -> dict[str, _Numbers]:
+    def totals(self) -> dict[str, Array]:
         """Return the sums over the threads, but for dW1."""
         self.small.sum(axis=0, out=self.total)
         return self.parts
 
-    def collect(self, factor: float) -> _Numbers:
+    def gradients(self, networks: Sequence[Parameters], scale: float, scale_W1: float) -> list[Array]:
+        """Return the gradient of each network: the sums over the threads, in the order of the parameters' vector."""
+        vectors, unit = [], 0
+        dW1 = self._collect(scale_W1)
+        db1, dW2, db2 = ((self.parts[name] * scale).astype(self.dtype) for name in ("db1", "dW2", "db2"))
+        for k, network in enumerate(networks):
+            units = slice(unit, unit + network.sizes.n_h)
+            parts = dW1[units].ravel(), db1[units], dW2[:, units].ravel(), db2[k]
+            vectors.append(np.concatenate(parts))
+            unit = units.stop
+        return vectors
+
+    def _collect(self, factor: float) -> Array:
         """Return dW1 (n_h, n_x), the sum over the threads times a factor."""
         dW1 = np.empty((self.n_h, self.n_x), self.dtype)
         is_double = self.dtype.itemsize == 8
-        self.kernel.collect(self.networks, self.n_x, self.sums, len(self.sums), factor, dW1.ctypes.data, is_double)
+        self.kernel.collect(self.networks, self.n_x, self._in_a_row, len(self.sums), factor, dW1.ctypes.data, is_double)
         return dW1
 
 
 class _Source:
-    """Samples as they were given, on their way into tiles.
-
-    Parameters
-    ----------
-    X : array or SciPy sparse matrix of shape (n_x, m)
-    dtype : numpy.dtype
-        Of the computation. Bytes are kept as bytes, float32 as float32.
-    """
+    """Samples as they were given, on their way into tiles: bytes are kept as bytes, float32 as float32."""
 
     def __init__(self, X: Any, dtype: np.dtype[Any]) -> None:
-        self.n_features, self.n_samples = X.shape
+        self.n_samples, self.n_features = X.shape
         kept = X.dtype in (np.bool_, np.uint8, np.float32)
         self.storage = (np.dtype(np.uint8) if X.dtype.itemsize == 1 else X.dtype) if kept else dtype
         self.sparse = not isinstance(X, np.ndarray)
-        self.rows = X.T
+        self.rows = X
         if self.sparse:
-            rows = X.T.tocsr()
+            rows = X.tocsr()
             if not rows.has_canonical_format:
                 rows = rows.copy()  # the caller's stays as it is
                 rows.sum_duplicates()
             self.rows = rows.astype(self.storage)
         elif X.dtype == np.bool_:
-            self.rows = X.T.view(np.uint8)
+            self.rows = X.view(np.uint8)
         self.whole = self.sparse or (self.rows.dtype == self.storage and self.rows.flags.c_contiguous)
         self._stride = max(1, self.n_features // _SORT_FEATURES)
         self._some = self._not_zero(slice(None, None, max(1, self.n_samples // _SORT_SAMPLES)))
-        self.share_of_zeros = 1 - float(self._some.mean())
+        self.fraction_of_zeros = 1 - float(self._some.mean())
 
-    def pack(self, kernel: Kernel, order: _Numbers, tile: int) -> tuple[_Numbers, _Numbers, _Numbers]:
+    def pack(self, kernel: Kernel, order: Array, tile: int) -> tuple[Array, Array, Array]:
         """Return samples in tiles: where the features of each tile begin, which they are, and their values."""
         m, row_bytes = len(order), self.n_features * self.storage.itemsize
         step = m if self.whole else max(1, _BLOCK_BYTES // row_bytes // tile) * tile
@@ -372,7 +328,7 @@ class _Source:
             self._pack(kernel, order[start : start + step], tile, feature[at:], x[at * tile :], mark, place)
         return first, feature, x
 
-    def alike_order(self, tile: int) -> _Numbers:
+    def alike_order(self, tile: int) -> Array:
         """Return an order in which samples with the same features near zero stand together.
 
         The samples are halved again and again, each part along that of a few directions in which it spreads most; the
@@ -397,26 +353,26 @@ class _Source:
             halves = np.argpartition(along, size // 2, axis=1)
             place = np.take_along_axis(parts, halves, axis=1).ravel()
             size //= 2
-        result: _Numbers = place[place < m]
+        result: Array = place[place < m]
         return result
 
-    def _not_zero(self, rows: slice) -> _Numbers:
+    def _not_zero(self, rows: slice) -> Array:
         """Return 1 where some features of some rows are not zero, else 0."""
         block = self.rows[rows][:, :: self._stride]
         dense = block.toarray() if self.sparse else block
-        not_zero: _Numbers = (dense != 0).astype(np.float32)
+        not_zero: Array = (dense != 0).astype(np.float32)
         return not_zero
 
     def _pack(
         self,
         kernel: Kernel,
-        order: _Numbers,
+        order: Array,
         tile: int,
-        feature: _Numbers | None,
-        x: _Numbers | None,
-        mark: _Numbers,
-        place: _Numbers,
-    ) -> _Numbers:
+        feature: Array | None,
+        x: Array | None,
+        mark: Array,
+        place: Array,
+    ) -> Array:
         """Pack some samples; without `feature` and `x` only count. Return where the features of each tile begin."""
         sparse = {"start": None, "column": None}
         if self.sparse:
@@ -428,7 +384,7 @@ class _Source:
         else:
             with np.errstate(all="ignore"):  # what goes out of range is found in the tiles
                 values, order = self.rows[order].astype(self.storage, order="C"), np.arange(len(order))
-        rows = Rows.of(
+        rows = PackedRows.of(
             n_rows=len(order),
             n_features=self.n_features,
             size=self.storage.itemsize,
@@ -443,7 +399,7 @@ class _Source:
         return first
 
 
-def _aligned(n: int, dtype: np.dtype[Any]) -> _Numbers:
+def _aligned(n: int, dtype: np.dtype[Any]) -> Array:
     """Return an array of n zeros that begins on a cache line."""
     raw = np.zeros(n * dtype.itemsize + LINE, np.uint8)
     begin = -raw.ctypes.data % LINE
