@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twolayer.errors import FileFormatError, MissingFileError, StorageError, TwoLayerError
-from twolayer.history import Epoch, from_json_lines, read_history, to_json_lines
+from twolayer.training.history import Epoch, from_json_lines, read_history, to_json_lines
 
-SHARES = st.floats(0, 1)
-EPOCHS = st.lists(st.tuples(st.floats(0, 1e9), SHARES, st.none() | SHARES, st.floats(0, 1e9))).map(
+FRACTIONS = st.floats(0, 1)
+EPOCHS = st.lists(st.tuples(st.floats(0, 1e9), FRACTIONS, st.none() | FRACTIONS, st.floats(0, 1e9))).map(
     lambda rows: [Epoch(index, *row) for index, row in enumerate(rows)]
 )
 LINE = {"iteration": 0, "cost": 0.5, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.1}
@@ -66,7 +66,7 @@ def test_any_text_gives_epochs_or_an_error_of_ours(text):
 
 
 def test_unreadable_files_are_told(tmp_path):
-    """No file, a folder, bytes that are no text."""
+    """No file, a folder, bytes that are not text."""
     with pytest.raises(MissingFileError):
         read_history(tmp_path / "nothing")
     with pytest.raises(StorageError):

@@ -1,0 +1,1 @@
+"""The loop that trains, what it starts from, and what it leaves."""
