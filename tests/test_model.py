@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
+from strategies import normal
 from twolayer.data.rows import ArrayRows, SomeRows
-from twolayer.data.table_encoding import NumberColumn, TableEncoding
-from twolayer.equations import forward_propagation
+from twolayer.data.tables.encoding import NumberColumn, TableEncoding
+from twolayer.equations import ACTIVATIONS, find_loss, forward_propagation
 from twolayer.errors import DataError, SettingError
-from twolayer.files.model_file import from_bytes, to_bytes
-from twolayer.fitting import fit_model
-from twolayer.model import Model, encode_labels
+from twolayer.fit import fit_model
+from twolayer.model import Model
+from twolayer.parameters import Sizes
+
+BYTES = np.random.default_rng(0).integers(0, 256, (10_000, 6)).astype(np.uint8)
 
 
 @pytest.fixture
@@ -25,122 +29,119 @@ def blobs():
 
 def test_rows_become_the_columns_of_the_blackboard(small_model):
     """Outputs are A2 of the scaled, transposed samples."""
-    X = np.random.default_rng(0).integers(0, 256, (9, 6)).astype(np.uint8)
+    A2, _ = forward_propagation(BYTES[:9].T.astype(np.float32) / np.float32(255), small_model.parameters)
 
-    A2, _ = forward_propagation(X.T.astype(np.float32) / np.float32(255), small_model.parameters)
-
-    np.testing.assert_array_equal(A2.T, small_model.outputs(X))
-    np.testing.assert_array_equal((A2[0] > 0.5).astype(int), small_model.predict(X))
+    np.testing.assert_array_equal(A2.T, small_model.outputs(BYTES[:9]))
+    np.testing.assert_array_equal((A2[0] > 0.5).astype(int), small_model.predict(BYTES[:9]))
 
 
 def test_many_rows_give_what_few_give(small_model):
-    """Samples are taken in blocks; where a block ends makes no difference but rounding."""
-    X = np.random.default_rng(0).integers(0, 256, (10_000, 6))
+    """Samples are taken in blocks; where a block ends makes no difference but rounding, and no rows are no outputs."""
+    rows, outputs = ArrayRows(BYTES[:50], 7), small_model.outputs(BYTES)
 
-    np.testing.assert_allclose(
-        np.vstack([small_model.outputs(X[:5000]), small_model.outputs(X[5000:])]), small_model.outputs(X), rtol=1e-6
-    )
-    assert small_model.outputs(X[:0]).shape == (0, 1)
-
-
-def test_rows_read_block_by_block_give_what_the_array_gives(small_model):
-    """Wherever the blocks end, and also where no rows were chosen."""
-    X = np.random.default_rng(0).integers(0, 256, (50, 6)).astype(np.uint8)
-    rows = ArrayRows(X, 7)
-
-    np.testing.assert_allclose(small_model.outputs(X), small_model.outputs(rows), rtol=1e-6)
-    np.testing.assert_array_equal(small_model.predict(X), small_model.predict(rows))
-    assert small_model.outputs(SomeRows(rows, np.arange(0))).shape == (0, 1)
+    parts = np.vstack([small_model.outputs(BYTES[:5000]), small_model.outputs(BYTES[5000:])])
+    np.testing.assert_allclose(parts, outputs, rtol=1e-6)
+    np.testing.assert_allclose(small_model.outputs(rows), outputs[:50], rtol=1e-6)
+    np.testing.assert_allclose(small_model.outputs(sparse.csr_array(BYTES[:50])), outputs[:50], rtol=1e-6)
+    np.testing.assert_array_equal(small_model.predict(rows), small_model.predict(BYTES[:50]))
+    for none in (BYTES[:0], SomeRows(rows, np.arange(0))):
+        assert small_model.outputs(none).shape == (0, 1)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", ["square", "log"])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_logits_and_hidden_units_are_those_of_the_blackboard(blobs, n_classes):
-    """`decision_function` is Z2, flat with one output, and `transform` is A1, a row a sample."""
-    X, y = blobs[0], np.minimum(np.arange(90) % 3, n_classes - 1)
-    model, _ = fit_model(X, y, n_hidden=4, max_iter=3, activation="tanh", dtype="float64")
-    _, cache = forward_propagation(X.T, model.parameters, "tanh")
+def test_a_model_is_the_network_that_was_trained(blobs, activation, loss, n_classes):
+    """Right predictions counted in training are its own; Z2, A1 and A2 are the blackboard's, a row a sample."""
+    X, y = blobs[0][np.arange(90) % 3 < n_classes], blobs[1][np.arange(90) % 3 < n_classes]
+    model, result = fit_model(X, y, activation=activation, loss=loss, n_hidden=4, max_iter=30, dtype="float64")
+    output = find_loss(loss, 1 if n_classes == 2 else 3).output
+    _, cache = forward_propagation(X.T, model.parameters, activation, output)
 
+    assert (model.classes, model.output) == (("ash", "birch", "cedar")[:n_classes], output)
+    assert model.activation == model.settings["activation"] == activation
+    assert result.train_correct == (model.predict(X) == y).sum() > 0.8 * len(y)
     np.testing.assert_allclose(model.transform(X), cache["A1"].T, rtol=1e-12)
-    np.testing.assert_allclose(model.decision_function(X), cache["Z2"][0] if n_classes == 2 else cache["Z2"].T)
-    assert model.decision_function(X).shape == ((90,) if n_classes == 2 else (90, 3))
+    np.testing.assert_allclose(
+        model.decision_function(X), cache["Z2"][0] if n_classes == 2 else cache["Z2"].T, rtol=1e-12
+    )
+    np.testing.assert_allclose(model.outputs(X), cache["A2"].T, rtol=1e-12)
 
 
-def test_several_classes_have_an_output_each(blobs):
-    """Text labels, one output a class, shares that sum to 1 and are largest for the prediction."""
-    X, y = blobs
-    model, result = fit_model(X, y, n_hidden=8, max_iter=300, learning_rate=1.0, dtype="float64")
+@pytest.mark.parametrize("loss", ["square", "log"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_probabilities_sum_to_one_and_are_largest_for_the_prediction(blobs, loss, n_classes):
+    """One output gives 1 - A2 and A2, softmax A2 itself, and sigmoids what they are of their sum."""
+    X, y = blobs[0][np.arange(90) % 3 < n_classes], blobs[1][np.arange(90) % 3 < n_classes]
+    model, _ = fit_model(X, y, loss=loss, n_hidden=4, max_iter=30, dtype="float64")
+    A2 = model.outputs(X)
 
-    assert model.classes == ("ash", "birch", "cedar")
-    assert result.train_correct == (model.predict(X) == y).sum() > 80
-    shares = model.predict_proba(X)
-    np.testing.assert_allclose(1.0, shares.sum(axis=1))
-    np.testing.assert_array_equal(np.array(model.classes)[shares.argmax(axis=1)], model.predict(X))
+    probabilities = model.predict_proba(X)
+
+    assert probabilities.shape == (len(X), n_classes)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(np.array(model.classes)[probabilities.argmax(axis=1)], model.predict(X))
+    expected = np.hstack([1 - A2, A2]) if n_classes == 2 else A2 if loss == "log" else A2 / A2.sum(axis=1)[:, None]
+    np.testing.assert_array_equal(probabilities, expected)
 
 
-def test_shares_of_outputs_that_all_round_to_zero_are_equal():
+def test_probabilities_of_outputs_that_all_round_to_zero_are_equal():
     """No division by zero."""
-    parameters = {
-        "W1": np.zeros((1, 1), np.float32),
-        "b1": np.zeros((1, 1), np.float32),
-        "W2": np.zeros((3, 1), np.float32),
-        "b2": np.full((3, 1), -500, np.float32),
-    }
+    zeros = normal(Sizes(1, 1, 3), np.random.default_rng(0), "float32")
+    far = zeros.moved_to(np.array([0] * 5 + [-500] * 3))
 
-    np.testing.assert_allclose(1 / 3, Model(parameters, (0, 1, 2), (1,)).predict_proba(np.ones((2, 1))), rtol=1e-6)
+    for output in ("sigmoid", "softmax"):
+        probabilities = Model(far, (0, 1, 2), (1,), output=output).predict_proba(np.ones((2, 1)))
+        np.testing.assert_allclose(probabilities, 1 / 3, rtol=1e-6)
 
 
-@pytest.mark.parametrize("X", [np.ones((2, 5)), np.ones(6), np.full((2, 6), np.nan), np.full((1, 6), 1 + 1j)])
-def test_wrong_samples_to_predict_are_told(small_model, X):
-    """Another width, another shape, values that are no finite numbers."""
+@pytest.mark.parametrize(
+    "X", [np.ones((2, 5)), np.ones(6), np.full((2, 6), np.nan), np.full((1, 6), 1 + 1j), [["a"] * 6]]
+)
+def test_wrong_samples_to_predict_are_refused(small_model, X):
+    """Another width, another shape, values that are not finite numbers."""
     with pytest.raises(DataError):
         small_model.predict(X)
 
 
-def test_data_stored_in_another_way_is_told(small_model):
-    """A model of bytes does not take values that are shares already."""
+def test_data_stored_in_another_way_is_refused(small_model):
+    """A model of bytes does not take values that are fractions already."""
     small_model.check_scale(255.0, "it")
-    with pytest.raises(DataError, match="divided by 255"):
+    with pytest.raises(DataError, match="divided by 255, but those of it by 1: use data stored in the same way"):
         small_model.check_scale(1.0, "it")
 
 
-def test_labels_become_targets():
-    """Two classes share one row, the second is 1; more have a row each."""
-    np.testing.assert_array_equal([[0, 1, 1]], encode_labels(np.array([4, 9, 9]), (4, 9), "float32"))
-    np.testing.assert_array_equal(np.eye(3), encode_labels(np.array(list("abc")), ("a", "b", "c"), "float64"))
+def test_labels_that_the_network_does_not_know_are_refused(small_model):
+    """By the first of them."""
+    y = np.array([0, 1, 1])
 
-
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
-def test_a_model_predicts_with_the_activation_it_was_trained_with(blobs, activation):
-    """Right predictions counted in training are those of the model, which a file keeps."""
-    X, y = blobs
-    model, result = fit_model(X, y, activation=activation, loss="log", n_hidden=6, dtype="float64")
-    again = from_bytes(to_bytes(model))
-
-    assert result.train_correct == (again.predict(X) == y).sum() > 80
-    assert again.activation == model.settings["activation"] == activation
+    assert small_model.check_labels(y, "it") is y
+    with pytest.raises(DataError, match=r"it has a label 7 that is not a class of the model \(0, 1\)"):
+        small_model.check_labels(np.array([0, 7, 8]), "it")
 
 
 def test_a_model_in_float64_takes_tables_in_float64():
     """A number that float32 has not makes a difference."""
-    parameters = {"W1": np.full((1, 1), 1.0), "b1": np.zeros((1, 1)), "W2": np.ones((1, 1)), "b2": np.zeros((1, 1))}
-    table = TableEncoding("y", (NumberColumn("x", 0.0, 1.0),))
-    model = Model(parameters, (0, 1), (1,), table=table)
+    network = normal(Sizes(1, 1, 1), np.random.default_rng(0))
+    model = Model(network, (0, 1), (1,), table=TableEncoding("y", (NumberColumn("x", 0.0, 1.0),)))
 
     one, other = model.outputs({"x": [1.0, 1.0 + 1e-12]})[:, 0]
 
-    assert one < other
+    assert one != other
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"activation": "logistic"}, "no activation 'logistic': choose one of sigmoid, tanh, relu"),
-        ({"input_shape": (7,)}, r"needs a W1 of the shape \(3, 7\), not \(3, 6\)"),
-        ({"classes": (0, 1, 2)}, r"3 classes .* needs a W2 of the shape \(3, 3\), not \(1, 3\)"),
+        ({"activation": "logistic"}, "`activation` must be one of sigmoid, tanh, relu; got 'logistic'"),
+        ({"output": "linear"}, "sigmoid, or softmax for more than two classes; got 'linear'"),
+        ({"output": "softmax"}, "sigmoid, or softmax for more than two classes; got 'softmax'"),
+        ({"input_shape": (7,)}, r"needs W1 of the shape \(3, 7\), not \(3, 6\)"),
+        ({"classes": (0, 1, 2)}, r"3 classes .* needs W2 of the shape \(3, 3\), not \(1, 3\)"),
         ({"parameters": {}}, "W1, b1, W2 and b2"),
     ],
 )
 def test_what_does_not_belong_together_is_no_model(small_model, changes, sentence):
-    """It is told when the model is made, not when it is used or read again."""
+    """It is refused when the model is made, not when it is used or read again."""
     with pytest.raises((DataError, SettingError), match=sentence):
         replace(small_model, **changes)

@@ -4,21 +4,26 @@ Rows are samples here; this is where they become the columns of the blackboard.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twolayer.data.rows import Rows
-from twolayer.data.table_encoding import TableEncoding
+from twolayer.aliases import Array, Label
+from twolayer.data.dataset import count_outputs
+from twolayer.data.rows import MemoryRows, Rows, as_rows, check_finite
 from twolayer.engines.objective import range_overrun
-from twolayer.equations import ACTIVATIONS, Arrays, forward_propagation
+from twolayer.engines.whole import to_columns
+from twolayer.equations import ACTIVATIONS, OUTPUTS, forward_propagation
 from twolayer.errors import DataError, SettingError
+from twolayer.parameters import NAMES, Sizes
+from twolayer.text import join
 
-Label = int | str
+if TYPE_CHECKING:
+    from twolayer.data.tables.encoding import TableEncoding
+
 _BLOCK_ROWS = 4096
-_BLOCK_VALUES = 2**18
 
 
 @dataclass(frozen=True)
@@ -41,45 +46,47 @@ class Model:
         How it was trained: text and numbers, for people and for doing it again.
     table : TableEncoding, optional
         How the columns of a table become the values of a sample.
+    output : str
+        What makes A2 of Z2: "sigmoid" for each output by itself, or "softmax".
 
     Raises
     ------
     SettingError
-        If there is no such activation.
+        If there is no such activation or output.
     DataError
         If the shapes of the parameters do not fit the classes and the shape of a sample.
     """
 
-    parameters: Arrays = field(repr=False)
+    parameters: Mapping[str, Array] = field(repr=False)
     classes: tuple[Label, ...]
     input_shape: tuple[int, ...]
     scale: float = 1.0
     activation: str = "sigmoid"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    table: TableEncoding | None = None
+    table: "TableEncoding | None" = None
+    output: str = "sigmoid"
 
     def __post_init__(self) -> None:
         """Check that all of it belongs together."""
         if self.activation not in ACTIVATIONS:
-            raise SettingError(f"There is no activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}.")
-        if set(self.parameters) != {"W1", "b1", "W2", "b2"}:
-            raise DataError("The parameters of a model are W1, b1, W2 and b2: give just these.")
-        n_h, n_y = len(self.parameters["W1"]), 1 if len(self.classes) == 2 else len(self.classes)
-        shapes = {"W1": (n_h, self.n_features), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
-        for name, shape in shapes.items():
-            if self.parameters[name].shape != shape:
+            raise SettingError(f"`activation` must be one of {', '.join(ACTIVATIONS)}; got {self.activation!r}.")
+        if self.output not in OUTPUTS or (self.output == "softmax" and len(self.classes) == 2):
+            raise SettingError(f"`output` must be sigmoid, or softmax for more than two classes; got {self.output!r}.")
+        if set(self.parameters) != set(NAMES):
+            raise DataError("The parameters of a model are W1, b1, W2 and b2: give exactly these.")
+        sizes = Sizes(self.n_features, len(self.parameters["W1"]), count_outputs(len(self.classes)))
+        for name, shape in sizes.shapes.items():
+            got = self.parameters[name].shape
+            if got != shape:
                 of = f"{len(self.classes)} classes and samples of the shape {self.input_shape}"
-                got = self.parameters[name].shape
-                raise DataError(
-                    f"A model of {of} needs a {name} of the shape {shape}, not {got}: give what belongs together."
-                )
+                raise DataError(f"A model of {of} needs {name} of the shape {shape}, not {got}.")
 
     @property
     def n_features(self) -> int:
         """Number of values in one sample."""
         return math.prod(self.input_shape)
 
-    def outputs(self, X: Any) -> np.ndarray[Any, Any]:
+    def outputs(self, X: Any) -> Array:
         """Return the network's outputs A2, a row a sample.
 
         Parameters
@@ -99,7 +106,7 @@ class Model:
         """
         return self._propagate(X, "A2")
 
-    def decision_function(self, X: Any) -> np.ndarray[Any, Any]:
+    def decision_function(self, X: Any) -> Array:
         """Return Z2, the logit of the outputs: greater than 0 means the second class with one output.
 
         Parameters
@@ -114,7 +121,7 @@ class Model:
         Z2 = self._propagate(X, "Z2")
         return Z2[:, 0] if Z2.shape[1] == 1 else Z2
 
-    def transform(self, X: Any) -> np.ndarray[Any, Any]:
+    def transform(self, X: Any) -> Array:
         """Return the activations A1 of the hidden units, a row a sample.
 
         Parameters
@@ -128,34 +135,33 @@ class Model:
         """
         return self._propagate(X, "A1")
 
-    def _propagate(self, X: Any, name: str) -> np.ndarray[Any, Any]:
+    def _propagate(self, X: Any, name: str) -> Array:
         """Return Z1, A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
-        rows = self._encode(X)
+        rows, dtype = self._encode(X), self.parameters["W1"].dtype
         if len(rows.shape) != 2 or rows.shape[1] != self.n_features:
             shape = " x ".join(str(size) for size in self.input_shape)
             got = f"{rows.shape[1]} values" if len(rows.shape) == 2 else f"the shape {rows.shape}"
-            message = (
-                f"The model takes rows of {self.n_features} values ({shape}), these have {got}: use data of that kind."
-            )
-            raise DataError(message)
+            raise DataError(f"The model takes rows of {self.n_features} values ({shape}); these have {got}.")
         parts = []
         for block in _iter_blocks(rows):
-            check_finite(block)
-            columns = _to_columns(block, self.scale, self.parameters["W1"].dtype)
+            columns = to_columns(block, self.scale, dtype)
             with range_overrun():
-                parts.append(forward_propagation(columns, self.parameters, self.activation)[1][name].T)
+                cache = forward_propagation(columns, self.parameters, self.activation, self.output)[1]
+                parts.append(cache[name].T)
         return np.concatenate(parts)
 
-    def _encode(self, X: Any) -> Any:
-        """Return rows of numbers, made of the columns of a table where the model is of one."""
-        if self.table is None:
-            return as_rows(X)
-        from twolayer.data.tables import as_table
+    def _encode(self, X: Any) -> Rows:
+        """Return samples as rows of numbers, made of the columns of a table where the model is of one."""
+        if self.table is not None and not isinstance(X, Rows):
+            from twolayer.data.tables import TableRows, as_table
 
-        return X if isinstance(X, Rows) else self.table.rows(as_table(X), dtype=self.parameters["W1"].dtype)
+            return TableRows(as_table(X), self.table, dtype=self.parameters["W1"].dtype)
+        rows = as_rows(X)
+        check_finite(rows)
+        return rows
 
-    def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:
-        """Return the share of each class: (1 - A2, A2) with one output, else A2 divided by its sum over the outputs.
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class: (1 - A2, A2) with one output, else A2, divided by its sum if sigmoid.
 
         Parameters
         ----------
@@ -168,11 +174,13 @@ class Model:
         A2 = self.outputs(X)
         if A2.shape[1] == 1:
             return np.hstack([1 - A2, A2])
+        if self.output == "softmax":
+            return A2
         A2 = np.maximum(A2, np.finfo(A2.dtype).tiny)  # all outputs may round to 0
-        shares: np.ndarray[Any, Any] = A2 / A2.sum(axis=1, keepdims=True)
-        return shares
+        probabilities: Array = A2 / A2.sum(axis=1, keepdims=True)
+        return probabilities
 
-    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+    def predict(self, X: Any) -> Array:
         """Return the class of each row: the second where A2 > 0.5 with one output, else that of the largest output.
 
         Parameters
@@ -185,7 +193,7 @@ class Model:
         """
         A2 = self.outputs(X)
         index = (A2[:, 0] > 0.5).astype(np.intp) if A2.shape[1] == 1 else A2.argmax(axis=1)
-        labels: np.ndarray[Any, Any] = np.asarray(self.classes)[index]
+        labels: Array = np.asarray(self.classes)[index]
         return labels
 
     def check_scale(self, scale: float, source: str) -> None:
@@ -204,11 +212,11 @@ class Model:
             If it is not the scale of the training data.
         """
         if scale != self.scale:
-            message = f"The model was trained on values divided by {self.scale:g}, those of {source} are by {scale:g}"
+            message = f"The model was trained on values divided by {self.scale:g}, but those of {source} by {scale:g}"
             raise DataError(f"{message}: use data stored in the same way.")
 
-    def check_labels(self, y: np.ndarray[Any, Any], source: str) -> np.ndarray[Any, Any]:
-        """Return labels, or name one that the network does not know.
+    def check_labels(self, y: Array, source: str) -> Array:
+        """Return labels, or name one that is not a class of the model.
 
         Parameters
         ----------
@@ -221,120 +229,17 @@ class Model:
         DataError
             If a label is not among the classes.
         """
-        return check_labels(y, self.classes, source)
+        strange = y[~np.isin(y, np.asarray(self.classes))]
+        if len(strange):
+            message = f"{source} has a label {strange[0]} that is not a class of the model ({join(self.classes)})"
+            raise DataError(f"{message}: leave such samples out, as mnist:0,1 does.")
+        return y
 
 
-def encode_labels(
-    y: np.ndarray[Any, Any], classes: Sequence[Label] | np.ndarray[Any, Any], dtype: str
-) -> np.ndarray[Any, Any]:
-    """Return the targets Y of labels: one row with 1 for the second of two classes, else one row a class.
-
-    Parameters
-    ----------
-    y : array of shape (m,)
-    classes : the known labels, in order
-    dtype : "float32" or "float64"
-
-    Returns
-    -------
-    array of shape (1, m) or (n_classes, m), values 0 and 1
-
-    Raises
-    ------
-    DataError
-        If a label is not among the classes.
-    """
-    known = np.asarray(classes)
-    rows = known[1:] if len(known) == 2 else known
-    Y: np.ndarray[Any, Any] = (check_labels(y, known)[None, :] == rows[:, None]).astype(dtype)
-    return Y
-
-
-def check_labels(
-    y: np.ndarray[Any, Any], classes: Sequence[Label] | np.ndarray[Any, Any], source: str = "the test data"
-) -> np.ndarray[Any, Any]:
-    """Return labels, or name one that is not among the classes.
-
-    Parameters
-    ----------
-    y : array of shape (m,)
-    classes : the known labels
-    source : str
-        What to call the data in an error.
-
-    Raises
-    ------
-    DataError
-        If there is one.
-    """
-    known = np.asarray(classes)
-    strange = y[~np.isin(y, known)]
-    if len(strange):
-        names = ", ".join(str(label) for label in known)
-        message = f"{source} has a label {strange[0]} that the network does not know (it knows {names})"
-        raise DataError(f"{message}: leave such samples out, as mnist:0,1 does.")
-    return y
-
-
-def is_text(label: str) -> bool:
-    """Tell whether a label can be written in UTF-8."""
-    try:
-        label.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def as_rows(X: Any) -> Any:
-    """Return rows as an array, a SciPy sparse matrix by rows, or `Rows`, without a copy where it is one of them."""
-    if isinstance(X, Rows):
-        return X
-    return X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
-
-
-def check_finite(X: Any) -> None:
-    """Check that samples are finite numbers.
-
-    Parameters
-    ----------
-    X : array or SciPy sparse matrix, looked at in parts, so that no copy is made
-
-    Raises
-    ------
-    DataError
-        If they are not.
-    """
-    if isinstance(X, Rows) or X.dtype.kind in "iub":
-        return
-    values = X.data if hasattr(X, "tocsr") else X
-    step = max(1, _BLOCK_VALUES // max(1, math.prod(values.shape[1:])))
-    parts = (values[first : first + step] for first in range(0, len(values), step))
-    if X.dtype.kind != "f" or not all(np.isfinite(part).all() for part in parts):
-        raise DataError("The samples hold values that are not finite numbers: remove or repair them.")
-
-
-def _iter_blocks(rows: Any) -> Iterator[Any]:
-    """Yield rows in blocks; none is a block too."""
-    if isinstance(rows, Rows):
+def _iter_blocks(rows: Rows) -> Iterator[Any]:
+    """Yield rows in blocks; no rows are a block, too."""
+    if not isinstance(rows, MemoryRows):
         yield from (rows.read(block) for block in range(len(rows.blocks)))
         return
     for first in range(0, rows.shape[0] or 1, _BLOCK_ROWS):
-        yield rows[first : first + _BLOCK_ROWS]
-
-
-def _to_columns(X: Any, scale: float, dtype: Any) -> Any:
-    """Return rows of features as columns, scaled: (m, n_x) becomes (n_x, m)."""
-    if scale == 1 and X.dtype == dtype:
-        return X.T
-    with np.errstate(all="ignore"):  # what goes out of range is found below
-        if hasattr(X, "tocsr"):
-            columns = (X.T.astype(dtype) / scale).astype(dtype)
-            values = columns.data
-        else:
-            values = columns = np.empty(X.shape[::-1], dtype)
-            np.divide(X.T, columns.dtype.type(scale), out=columns, casting="same_kind")
-    if X.dtype != np.uint8 and not np.isfinite(values).all():
-        raise DataError(
-            f"The samples divided by {scale:g} do not fit into {columns.dtype}: scale them or take float64."
-        )
-    return columns
+        yield rows.X[first : first + _BLOCK_ROWS]
