@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from twolayer import checkpoint as module
-from twolayer.checkpoint import Checkpoints, Purpose, seal
-from twolayer.data.rows import ArrayRows
+from twolayer.data.rows import ArrayRows, MemoryRows
 from twolayer.errors import CheckpointWarning, DataError, FileFormatError, SettingError, StorageError, TwoLayerError
+from twolayer.files import checkpoint as module
+from twolayer.files.checkpoint import FORM, Purpose, seal
 from twolayer.files.model_file import to_bytes
-from twolayer.fitting import ValidationSet, fit_model
-from twolayer.training import Status
+from twolayer.fit import fit_model
+from twolayer.training.result import Status
+from twolayer.training.stop import StopRequest
 
 SOLVERS = (("gd", 1.0), ("gd", "auto"), ("momentum", 0.5), ("adam", "auto"), ("lbfgs", "auto"))
 
@@ -111,38 +112,23 @@ def test_wherever_it_dies(tmp_path_factory, samples, at, solver, loss, activatio
 
 @pytest.mark.parametrize("scores", [None, [0.5, 0.7, 0.6, math.nan, 0.7, 0.65, 0.6, 0.6, 0.6, 0.6]])
 def test_the_wait_for_a_better_score_goes_on(samples, path, scores):
-    """The best parameters, the bar and the time waited come back, scores that are none among them."""
+    """The best parameters, the score to beat and the time waited come back; a score may be no number."""
     X, y = samples
 
-    def kept():
-        given = iter(scores[place["done"] :]) if scores else None
+    def watch(done=0):
+        given = iter(scores[done:]) if scores else None
         score = None if given is None else lambda _: next(given)
-        return ValidationSet(X[:80], y[:80], score=score, patience=4)
+        return {"X_val": X[:80], "y_val": y[:80], "score": score, "early_stopping": True, "n_iter_no_change": 4}
 
-    place = {"done": 0}
-    unbroken = fit(samples, validation=kept())
+    unbroken = fit(samples, **watch())
     assert unbroken[1].status == "stopped early"
-    fit_and_die(samples, path, 3, validation=kept())
-    place["done"] = 3
+    fit_and_die(samples, path, 3, **watch())
 
-    one, other = fit(samples, validation=kept(), checkpoint=path), unbroken
+    one, other = fit(samples, checkpoint=path, **watch(done=3)), unbroken
 
     assert to_bytes(one[0]) == to_bytes(other[0])
     assert repr(timeless(one[1].history)) == repr(timeless(other[1].history))
     assert one[1].message == other[1].message
-
-
-def test_arrays_by_column_stay_so(samples, path):
-    """A start that lies in memory column by column goes on as such: sums depend on the order."""
-    random = np.random.default_rng(3)
-    shapes = {"W1": (40, 12), "b1": (40, 1), "W2": (1, 40), "b2": (1, 1)}
-    start = {name: np.asfortranarray(random.normal(size=shape)) for name, shape in shapes.items()}
-    settings = {"start": start, "n_hidden": 40, "dtype": "float64", "engine": "whole", "solver": "momentum"}
-    unbroken = fit(samples, **settings)
-
-    fit_and_die(samples, path, 0, **settings)
-
-    assert_same(fit(samples, checkpoint=path, **settings), unbroken)
 
 
 def test_more_iterations_go_on(samples, path):
@@ -150,7 +136,7 @@ def test_more_iterations_go_on(samples, path):
     fit(samples, checkpoint=path, checkpoint_seconds=0)
 
     assert_same(fit(samples, checkpoint=path, max_iter=40), fit(samples, max_iter=40))
-    with pytest.raises(SettingError, match="at iteration 24 already: give it more than 20"):
+    with pytest.raises(SettingError, match="already made 24 iterations: `max_iter` must be at least that, not 20"):
         fit(samples, checkpoint=path, max_iter=20)
 
 
@@ -172,17 +158,24 @@ def test_a_training_may_be_asked_for_twice(samples, path, status, changes):
 
 
 def test_an_interruption_leaves_a_checkpoint(samples, path):
-    """Ctrl-C in the midst of an iteration: the checkpoint is of its beginning, and the same bits follow."""
-    unbroken = fit(samples, solver="adam")
+    """Asked to stop in the middle of an iteration: the checkpoint is of its beginning, and the same bits follow."""
+    unbroken, stop = fit(samples, solver="adam"), StopRequest()
+    asks = {"on_epoch": lambda epoch: stop.ask() if epoch.iteration == 11 else None, "stop": stop}
 
-    def interrupt(epoch):
-        if epoch.iteration == 11:
-            raise KeyboardInterrupt
-
-    _, result = fit(samples, solver="adam", checkpoint=path, checkpoint_seconds=1e6, on_epoch=interrupt)
+    _, result = fit(samples, solver="adam", checkpoint=path, checkpoint_seconds=1e6, **asks)
     assert (result.status, result.n_iter, path.exists()) == ("interrupted", 11, True)
 
     assert_same(fit(samples, solver="adam", checkpoint=path), unbroken)
+
+
+def test_an_interruption_before_the_first_iteration_leaves_nothing(samples, path):
+    """There is nothing to go on from."""
+    stop = StopRequest()
+    stop.ask()
+
+    assert fit(samples, checkpoint=path, checkpoint_seconds=0, stop=stop)[1].status == "interrupted"
+
+    assert not path.exists()
 
 
 def test_the_time_is_that_of_all_processes(samples, path):
@@ -209,12 +202,12 @@ def test_another_engine_goes_on_and_says_so(samples, path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"learning_rate": 0.5}, "was made with learning_rate 1.0, not 0.5"),
-        ({"solver": "momentum"}, "was made with solver gd, not momentum"),
-        ({"random_state": 1}, "was made with random_state 0, not 1"),
-        ({"l2": 0.1}, "l2 0.0, not 0.1"),
-        ({"dtype": "float64"}, "dtype float32, not float64"),
-        ({"class_weight": "balanced"}, "other samples"),
+        ({"learning_rate": 0.5}, "was made with `learning_rate` 1.0, not 0.5"),
+        ({"solver": "momentum"}, "was made with `solver` gd, not momentum"),
+        ({"random_state": 1}, "was made with `random_state` 0, not 1"),
+        ({"l2": 0.1}, "`l2` 0.0, not 0.1"),
+        ({"dtype": "float32"}, "`dtype` float64, not float32"),
+        ({"class_weight": "balanced"}, "`class_weight` None, not balanced"),
         ({"X_test": None, "y_test": None}, "other samples"),
     ],
 )
@@ -242,11 +235,13 @@ def test_other_samples_are_refused(samples, path):
             fit(other, checkpoint=path, X_test=X[:40], y_test=y[:40])
 
 
-@pytest.mark.parametrize("kind", ["sparse", "rows", "by column"])
-def test_other_kinds_of_samples_have_a_digest(samples, kind):
-    """Sparse matrices, rows on disk and arrays by column: equal ones the same, others another."""
+@pytest.mark.parametrize("kind", ["array", "rows in memory", "sparse", "rows", "by column"])
+def test_all_kinds_of_samples_have_a_digest(samples, kind):
+    """Sparse matrices, rows and arrays by column: equal ones the same, others another."""
     X = samples[0].copy()
     make = {
+        "array": np.array,
+        "rows in memory": lambda X: MemoryRows(scipy.sparse.csr_array(X)),
         "sparse": scipy.sparse.csr_array,
         "rows": lambda X: ArrayRows(X, 30),
         "by column": np.asfortranarray,
@@ -313,7 +308,7 @@ def test_a_failing_disk_leaves_the_last_checkpoint(samples, path, monkeypatch):
         assert_same(fit(samples, checkpoint=path, checkpoint_seconds=0), unbroken)
     monkeypatch.undo()
     (warning,) = caught
-    assert re.search(r"Cannot write .* \(No space left on device\): .* The training goes on", str(warning.message))
+    assert re.search(r"Cannot write .* \(No space left on device\): .* Training continues", str(warning.message))
 
     assert os.listdir(path.parent) == [path.name]
     assert_same(fit(samples, checkpoint=path), unbroken)
@@ -329,11 +324,11 @@ def test_a_wrong_pace_is_refused(samples, path, seconds):
 def test_a_place_that_cannot_be_is_told(samples, tmp_path):
     """Before any work."""
     for place in (tmp_path, tmp_path / "nothing" / "checkpoint", "", "a\0b", "\ud800", "x" * 300):
-        with pytest.raises(StorageError, match="name a file in a folder that is there"):
+        with pytest.raises(StorageError, match="name a file in an existing folder"):
             fit(samples, checkpoint=place)
-    with pytest.raises(SettingError, match="path of a file, not 5"):
+    with pytest.raises(SettingError, match="path of a file; got 5"):
         fit(samples, checkpoint=5)
-    with pytest.raises(SettingError, match="no file for them"):
+    with pytest.raises(SettingError, match="needs a file to write to"):
         fit(samples, checkpoint_seconds=5)
 
 
@@ -345,97 +340,115 @@ def record_of(content):
 
 def sealed(arrays, record):
     """Return a checkpoint whose checksum is right."""
-    return seal(save_arrays(arrays, metadata={"twolayer_checkpoint": json.dumps(record, sort_keys=True)}))
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return seal(save_arrays(arrays, metadata={"twolayer_checkpoint": text}))
 
 
 def with_record(content, **changes):
-    """Return a checkpoint with another record; a change may be a function of the old value."""
-    record = record_of(content)
-    for name, change in changes.items():
-        record[name] = change(record[name]) if callable(change) else change
+    """Return a checkpoint with another record; None takes a name out."""
+    record = {name: value for name, value in {**record_of(content), **changes}.items() if value is not None}
     return sealed(load_arrays(content), record)
 
 
-def with_arrays(content, **changes):
-    """Return a checkpoint with other arrays; dots are written as two underscores."""
-    arrays = load_arrays(content)
-    arrays |= {name.replace("__", "."): value for name, value in changes.items()}
-    return sealed(arrays, record_of(content))
+def with_state(content, path, value=...):
+    """Return a checkpoint with another value at a path of its state, or none there."""
+    record = record_of(content)
+    *boxes, last = path.split(".")
+    box = record["state"]
+    for name in boxes:
+        box = box[name]
+    if value is ...:
+        del box[last]
+    else:
+        box[last] = value
+    return sealed(load_arrays(content), record)
 
 
-def without(name):
-    """Return a function that takes a name out of packed arrays."""
-    return lambda packed: {"dict": {key: value for key, value in packed["dict"].items() if key != name}}
+def with_array(content, name, value):
+    """Return a checkpoint with another array, or without one."""
+    arrays = {**load_arrays(content), f"state.{name}": value}
+    return sealed({name: each for name, each in arrays.items() if each is not None}, record_of(content))
 
 
 BROKEN = {
-    "no file of ours": (lambda _: b"\0" * 100, "cut short or of another kind"),
-    "cut short": (lambda c: c[:-1], "damaged"),
+    "no file of ours": (lambda _: b"\0" * 100, "cut short"),
+    "cut short": (lambda c: c[:-1], "do not end where the file ends"),
     "an empty file": (lambda _: b"", "cut short"),
     "a model": (lambda c: save_arrays(load_arrays(c), metadata={"twolayer": "{}"}), "of another kind"),
     "no checksum": (lambda c: with_record(c, checksum=""), "checksum"),
-    "another bit": (lambda c: c[:-5] + bytes([c[-5] ^ 16]) + c[-4:], "checksum"),
-    "another second": (lambda c: with_record(c, seconds=1.5).replace(b"1.5", b"1.7"), "checksum"),
-    "a record that is none": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[]"}), "other names"),
-    "deep JSON": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[" * 100_000}), "damaged"),
-    "another type of numbers": (lambda c: with_arrays(c, x=np.zeros(3, np.int64)), "other types"),
-    "a version that is none": (lambda c: with_record(c, format_version="1"), "format_version"),
-    "a newer version": (lambda c: with_record(c, format_version=2), "newer than 1: update twolayer"),
-    "settings that are none": (lambda c: with_record(c, settings=[]), "settings"),
-    "an engine that is none": (lambda c: with_record(c, engine=None), "engine"),
-    "an iteration below 0": (lambda c: with_record(c, iteration=-1), "count"),
-    "an iteration beyond its history": (lambda c: with_record(c, iteration=2**50), "shape"),
-    "seconds below 0": (lambda c: with_record(c, seconds=-1), "seconds"),
-    "seconds that are none": (lambda c: with_record(c, seconds="now"), "number"),
-    "parameters that lack one": (lambda c: with_record(c, parameters=without("b1")), "parameters are not"),
-    "parameters of another shape": (lambda c: with_arrays(c, parameters__W1=np.zeros((6, 11), "f4")), "shape"),
-    "parameters of another type": (lambda c: with_arrays(c, parameters__W1=np.zeros((6, 12))), "shape or type"),
-    "infinite parameters": (lambda c: with_arrays(c, parameters__b2=np.full((1, 1), np.inf, "f4")), "not finite"),
-    "an array that is missing": (lambda c: with_record(c, parameters={"array": "x", "by_column": False}), "'x'"),
-    "an object of no kind": (lambda c: with_record(c, parameters={"code": "import os"}), "none of the format"),
-    "a list of no kind": (lambda c: with_record(c, parameters=[1, 2]), "list"),
-    "the state of another solver": (lambda c: with_record(c, solver={"dict": {"rate": 1.0}}), "another one"),
-    "a moment of another shape": (lambda c: with_arrays(c, solver__first__W1=np.zeros((1, 1), "f4")), "shape"),
-    "half the moments": (
-        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"first": without("W1")(s["dict"]["first"])}}),
-        "parameters are not",
+    "a checksum that is missing": (lambda c: with_record(c, checksum=None), "missing required field checksum"),
+    "another bit": (lambda c: c[:-5] + bytes([c[-5] ^ 16]) + c[-4:], "checksum does not match"),
+    "another second": (lambda c: with_state(c, "seconds", 1.5).replace(b"1.5", b"1.7"), "checksum does not match"),
+    "a record that is a list": (lambda c: sealed({}, []), "Expected object, got array"),
+    "deep JSON": (lambda c: save_arrays({}, metadata={"twolayer_checkpoint": "[" * 100_000}), "invalid"),
+    "another type of numbers": (lambda c: with_array(c, "x", np.zeros(3, np.int64)), "array state.x .*'I64'"),
+    "a version that is a text": (lambda c: with_record(c, format_version="1"), "format_version"),
+    "an older version": (lambda c: with_record(c, format_version=1), "1 is older than 2.*remove it to start again"),
+    "a newer version": (lambda c: with_record(c, format_version=3), "the newest .* is 2; update twolayer"),
+    "no library version": (lambda c: with_record(c, library_version=None), "library_version"),
+    "settings that are a list": (lambda c: with_record(c, settings=[]), "settings"),
+    "samples that are a number": (lambda c: with_record(c, data=1), "data: Expected str"),
+    "a record with one more name": (lambda c: with_record(c, code="import os"), "unknown field code"),
+    "a state that is a list": (lambda c: with_record(c, state=[]), "state: Expected object"),
+    "a state with one more name": (lambda c: with_state(c, "code", "import os"), "state must have exactly"),
+    "a state that lacks a name": (lambda c: with_state(c, "waited"), "state must have exactly"),
+    "an engine that is a number": (lambda c: with_state(c, "engine", 1), "state.engine"),
+    "an iteration below 0": (lambda c: with_state(c, "iteration", -1), "state.iteration"),
+    "an iteration beyond its history": (lambda c: with_state(c, "iteration", 2**50), "6 epochs before iteration"),
+    "an iteration beyond any": (lambda c: with_state(c, "iteration", 2**60), "state.iteration"),
+    "seconds below 0": (lambda c: with_state(c, "seconds", -1), "seconds"),
+    "seconds without end": (lambda c: with_state(c, "seconds", "inf"), "seconds"),
+    "seconds that are a text": (lambda c: with_state(c, "seconds", "now"), "state.seconds"),
+    "parameters that are an object": (lambda c: with_state(c, "parameters", {}), "lacks the array state.parameters"),
+    "parameters that lie elsewhere": (
+        lambda c: with_state(c, "parameters", "state.solver.first"),
+        "lacks the array state.parameters",
     ),
-    "updates below 0": (
-        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"n_updates": -5}}),
-        "count",
-    ),
-    "a generator that is none": (
-        lambda c: with_record(c, solver=lambda s: {"dict": s["dict"] | {"random": {"dict": {}}}}),
-        "checkpoint that can be read",
-    ),
-    "another generator": (
-        lambda c: with_record(
-            c, solver=lambda s: {"dict": s["dict"] | {"random": {"dict": {"bit_generator": "MT19937"}}}}
-        ),
-        "checkpoint that can be read",
-    ),
-    "a history of other figures": (lambda c: with_record(c, history={"dict": {"x": 1}}), "other figures"),
-    "a history that lacks figures": (lambda c: with_record(c, history=without("cost")), "lacks figures"),
-    "a history of another length": (lambda c: with_arrays(c, history__cost=np.zeros(3)), "shape"),
-    "a wait that is none": (lambda c: with_record(c, wait={}), "wait"),
-    "a bar that is none": (lambda c: with_record(c, wait=lambda w: w | {"bar": "high"}), "number"),
-    "best parameters that are none": (lambda c: with_record(c, wait=lambda w: w | {"best": {}}), "best parameters"),
+    "parameters that are missing": (lambda c: with_array(c, "parameters", None), "lacks the array state.parameters"),
+    "parameters of another shape": (lambda c: with_array(c, "parameters", np.zeros(7)), "another shape or type"),
+    "parameters of another type": (lambda c: with_array(c, "parameters", np.zeros(85, "f4")), "another shape or type"),
+    "infinite parameters": (lambda c: with_array(c, "parameters", np.full(85, np.inf)), "not finite"),
+    "an array of no use": (lambda c: with_array(c, "code", np.zeros(3)), "unused array, state.code"),
+    "the state of another solver": (lambda c: with_state(c, "solver", {"rate": 1.0}), "state.solver must have exactly"),
+    "a moment of another shape": (lambda c: with_array(c, "solver.first", np.zeros((1, 1))), "shape or type"),
+    "a moment of another type": (lambda c: with_array(c, "solver.first", np.zeros(85, "f4")), "shape or type"),
+    "a moment that is missing": (lambda c: with_array(c, "solver.second", None), "lacks the array state.solver.second"),
+    "squares below 0": (lambda c: with_array(c, "solver.second", np.full(85, -1.0)), "counts are invalid"),
+    "updates below 0": (lambda c: with_state(c, "solver.n_updates", -5), "n_updates"),
+    "passes beyond any": (lambda c: with_state(c, "solver.n_passes", 10**400), "n_passes"),
+    "a history of other figures": (lambda c: with_state(c, "epochs.x", "state.epochs.x"), "state.epochs must have"),
+    "a history that lacks figures": (lambda c: with_state(c, "epochs.cost"), "state.epochs must have"),
+    "a history that is a list": (lambda c: with_state(c, "epochs", []), "state.epochs must have"),
+    "a history that is missing": (lambda c: with_array(c, "epochs.cost", None), "lacks the array state.epochs.cost"),
+    "a history of another length": (lambda c: with_array(c, "epochs.cost", np.zeros(3)), "shape or type"),
+    "a history of another type": (lambda c: with_array(c, "epochs.seconds", np.zeros(6, "f4")), "shape or type"),
+    "a cost that is no number": (lambda c: with_array(c, "epochs.cost", np.full(6, np.nan)), "impossible values"),
+    "an accuracy of two": (lambda c: with_array(c, "epochs.train_accuracy", np.full(6, 2.0)), "impossible values"),
+    "a score to beat that is a text": (lambda c: with_state(c, "bar", "high"), "state.bar"),
+    "a time waited below 0": (lambda c: with_state(c, "waited", -1), "state.waited"),
+    "a best point that is empty": (lambda c: with_state(c, "best", {}), "state.best must have exactly"),
+    "a best cost that is a text": (lambda c: with_state(c, "best.cost", "low"), "state.best.cost"),
+    "a best point of no iteration": (lambda c: with_state(c, "best.n_iter", None), "state.best.n_iter"),
+    "best parameters of another shape": (lambda c: with_array(c, "best.parameters", np.zeros(7)), "shape or type"),
+    "best parameters without end": (lambda c: with_array(c, "best.parameters", np.full(85, np.nan)), "not finite"),
 }
+STEPS = [f"state.solver.steps.{k}" for k in range(6)]
+WITH_ADAM = {"solver": "adam", "early_stopping": True, "n_iter_no_change": 50}
 
 
 @pytest.fixture(scope="module")
 def content(samples, tmp_path_factory):
-    """Return a checkpoint of Adam."""
+    """Return a checkpoint of Adam that waits for a better score."""
     path = tmp_path_factory.mktemp("good") / "checkpoint"
-    fit_and_die(samples, path, 6, solver="adam")
+    fit_and_die(samples, path, 6, **WITH_ADAM)
     return path.read_bytes()
 
 
 def test_a_good_checkpoint_is_taken(samples, path, content):
     """What the broken ones are made of, unbroken."""
-    path.write_bytes(with_record(with_arrays(content)))
+    path.write_bytes(with_record(content))
 
-    assert_same(fit(samples, solver="adam", checkpoint=path), fit(samples, solver="adam"))
+    assert_same(fit(samples, checkpoint=path, **WITH_ADAM), fit(samples, **WITH_ADAM))
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -445,26 +458,48 @@ def test_a_broken_checkpoint_is_told(samples, path, content, name):
     path.write_bytes(break_it(content))
 
     with pytest.raises(FileFormatError, match=sentence):
-        fit(samples, solver="adam", checkpoint=path)
+        fit(samples, checkpoint=path, **WITH_ADAM)
     assert path.exists()
 
 
-def test_lists_that_do_not_belong_together_are_told(samples, path):
-    """L-BFGS remembers as many steps as changes."""
+def test_each_name_is_needed(samples, path, content):
+    """Of the record, of the state and of what is within it."""
+    record = record_of(content)
+    broken = [with_record(content, **{name: None}) for name in record]
+    for name, value in record["state"].items():
+        names = [name] if not isinstance(value, dict) else [f"{name}.{key}" for key in value]
+        needed = [each for each in names if each not in ("epochs.test_accuracy", "epochs.validation_cost")]
+        broken += [with_state(content, each) for each in needed if each != "epochs.validation_score"]
+
+    for each in broken:
+        path.write_bytes(each)
+        with pytest.raises(FileFormatError, match="is not a valid checkpoint"):
+            fit(samples, checkpoint=path, **WITH_ADAM)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda c: with_state(with_array(c, "solver.steps.5", None), "solver.steps", STEPS[:5]), "do not form pairs"),
+        (lambda c: with_state(c, "solver.steps", "state.solver.steps"), "state.solver.steps is invalid"),
+        (lambda c: with_array(c, "solver.changes.0", np.zeros(85)), "no curvature"),
+        (lambda c: with_array(c, "solver.steps.1", np.full(85, np.inf)), "no curvature"),
+        (lambda c: with_array(c, "solver.steps.1", np.full(85, 1e300)), "no curvature"),
+        (lambda c: with_array(c, "solver.steps.1", np.zeros(85, "f4")), "shape or type"),
+    ],
+)
+def test_a_memory_that_is_of_no_use_is_told(samples, path, break_it, sentence):
+    """L-BFGS remembers pairs, and divides by their curvature."""
     fit_and_die(samples, path, 6, solver="lbfgs")
+    path.write_bytes(break_it(path.read_bytes()))
 
-    def shorten(solver):
-        return {"dict": solver["dict"] | {"steps": {"list": solver["dict"]["steps"]["list"][1:]}}}
-
-    path.write_bytes(with_record(path.read_bytes(), solver=shorten))
-
-    with pytest.raises(FileFormatError, match="belong together"):
+    with pytest.raises(FileFormatError, match=sentence):
         fit(samples, solver="lbfgs", checkpoint=path)
 
 
 def test_a_file_too_large_is_told(samples, path, monkeypatch):
     """Before it is read."""
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(module, "FORM", replace(FORM, max_bytes=10))
     path.write_bytes(b"\0" * 11)
 
     with pytest.raises(FileFormatError, match="larger than any checkpoint"):
@@ -482,14 +517,7 @@ def test_a_damaged_checkpoint_is_taken_or_told(tmp_path_factory, samples, conten
     path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)) | st.just(len(damaged)))])
 
     try:
-        _, result = fit(samples, solver="adam", max_iter=8, checkpoint=path)
+        _, result = fit(samples, max_iter=8, checkpoint=path, **WITH_ADAM)
     except TwoLayerError:
         return
     assert result.status in set(Status)
-
-
-def test_nothing_offered_writes_nothing(path):
-    """A training that was interrupted before its first iteration has nothing to go on from."""
-    Checkpoints(path, Purpose({}, [])).end(Status.INTERRUPTED)
-
-    assert not path.exists()

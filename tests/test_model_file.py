@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from tests.test_encoding import encodings
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
 from twolayer.files.model_file import from_bytes, load, save, to_bytes
 from twolayer.model import Model
@@ -74,6 +76,27 @@ def test_a_model_comes_back_bit_by_bit(tmp_path, small_model):
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
+FORMAT_1 = sorted(Path(__file__).with_name("format1").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", FORMAT_1, ids=lambda path: path.stem)
+def test_a_file_of_format_1_is_read_as_before(path):
+    """Its parameters bit by bit, with sigmoid outputs; its probabilities to the rounding of a BLAS."""
+    model, told = load(path), json.loads(path.with_suffix(".json").read_text())
+
+    for name, value in load_tensors(path.read_bytes()).items():
+        assert (model.parameters[name].dtype, model.parameters[name].tobytes()) == (value.dtype, value.tobytes())
+    assert model.output == "sigmoid"
+    table = told["dtype"] == "table"
+    X = {name: np.array(values) for name, values in told["input"].items()} if table else None
+    probabilities = model.predict_proba(np.array(told["input"], told["dtype"]) if X is None else X)
+    expected = [[float.fromhex(number) for number in row] for row in told["probabilities"]]
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-6 if probabilities.dtype == np.float32 else 1e-12)
+    again = from_bytes(to_bytes(model))
+    assert (again.table, again.settings, again.output) == (model.table, model.settings, "sigmoid")
+    np.testing.assert_array_equal(again.parameters["W1"], model.parameters["W1"])
+
+
 LABELS = st.text().map(lambda text: text.rstrip("\0"))
 
 
@@ -85,7 +108,12 @@ def test_any_classes_and_sizes_come_back(classes, n_h):
     random = np.random.default_rng(0)
     model = Model({name: random.standard_normal(shape) for name, shape in shapes.items()}, tuple(classes), (4,))
 
-    assert from_bytes(to_bytes(model)).classes == tuple(classes)
+    if n_y > 1:
+        model = replace(model, output="softmax")
+
+    loaded = from_bytes(to_bytes(model))
+
+    assert (loaded.classes, loaded.output) == (tuple(classes), model.output)
 
 
 def test_arrays_may_lie_in_any_order(content):
@@ -133,6 +161,21 @@ def test_a_model_of_a_table_comes_back(content):
     assert from_bytes(to_bytes(model)).table == model.table
 
 
+@given(encodings(), st.integers(0, 2**32))
+def test_any_encoding_comes_back(encoding, seed):
+    """With every digit of its numbers, and text of any kind."""
+    n_x, random = encoding.n_values, np.random.default_rng(seed)
+    shapes = {"W1": (1, n_x), "b1": (1, 1), "W2": (1, 1), "b2": (1, 1)}
+    parameters = {name: random.standard_normal(shape) for name, shape in shapes.items()}
+
+    loaded = from_bytes(to_bytes(Model(parameters, (0, 1), (n_x,), table=encoding)))
+
+    assert loaded.table == encoding
+    assert {name: each.tobytes() for name, each in loaded.parameters.items()} == {
+        name: each.tobytes() for name, each in parameters.items()
+    }
+
+
 def with_text(content, old, new):
     """Return the file with something else in the text of its header, once."""
     header = content[8 : 8 + int.from_bytes(content[:8], "little")]
@@ -148,14 +191,14 @@ def with_entry(content, name, **changes):
 
 BROKEN = {
     "no file at all": (lambda c: b"", "cut short"),
-    "another file": (lambda c: b"%PDF-1.7 and so on", "no safetensors file"),
-    "a pickle": (lambda c: pickle.dumps({"W1": 1}), "no safetensors file"),
+    "another file": (lambda c: b"%PDF-1.7 and so on", "not a safetensors file"),
+    "a pickle": (lambda c: pickle.dumps({"W1": 1}), "not a safetensors file"),
     "cut in the header": (lambda c: c[:100], "cut short"),
-    "cut in the values": (lambda c: c[:-1], "damaged"),
-    "values too many": (lambda c: c + b"x", "damaged"),
+    "cut in the values": (lambda c: c[:-1], "do not end where"),
+    "values too many": (lambda c: c + b"x", "do not end where"),
     "a header of 2^60 bytes": (lambda c: (2**60).to_bytes(8, "little") + c[8:], "cut short"),
     "a header of one byte": (lambda c: with_header(c, b" "), "cut short"),
-    "a header that is not UTF-8": (lambda c: with_text(c, b"W1", b"W\xff"), "not a JSON object"),
+    "a header that is not UTF-8": (lambda c: with_text(c, b"W1", b"W\xff"), "utf-8"),
     "a header padded in front": (lambda c: with_header(c, b"  " + json.dumps(header_of(c)).encode()), "not a JSON"),
     "a header padded with line ends": (
         lambda c: with_header(c, json.dumps(header_of(c)).encode() + b"\n"),
@@ -168,15 +211,15 @@ BROKEN = {
     "a header of too many lists": (lambda c: with_header(c, b"{" + b"[" * 250_000 + b"}"), "more than 250,000"),
     "a header of too many names": (lambda c: with_header(c, b"{" + b'"a":0,' * 250_001 + b"}"), "more than 250,000"),
     "a record of too many lists": (lambda c: with_record(c, settings={"a": [[]] * 250_000}), "more than 250,000"),
-    "an array twice": (lambda c: with_text(c, b'"W1":', b'"b1":'), "not a JSON object"),
-    "an array with one more name": (lambda c: with_entry(c, "W1", order="C"), "just dtype, shape and data_offsets"),
-    "an array without a shape": (lambda c: with_text(c, b'"shape"', b'"sizes"'), "just dtype, shape and data_offsets"),
-    "a shape that is a text": (lambda c: with_entry(c, "W1", shape="3,6"), "damaged"),
+    "an array twice": (lambda c: with_text(c, b'"W1":', b'"b1":'), "a name occurs twice"),
+    "an array with one more name": (lambda c: with_entry(c, "W1", order="C"), "W1 .* unknown field order"),
+    "an array without a shape": (lambda c: with_text(c, b'"shape"', b'"sizes"'), "W1 .* unknown field sizes"),
+    "a shape that is a text": (lambda c: with_entry(c, "W1", shape="3,6"), "shape: Expected array"),
     "a shape below 0": (lambda c: with_entry(c, "W1", shape=[-3, -6]), "damaged"),
     "a shape of 2^63": (lambda c: with_entry(c, "W1", shape=[2**63, 2]), "damaged"),
     "a shape of many digits": (lambda c: with_entry(c, "W1", shape=[10**4000, 6]), "damaged"),
-    "offsets that are a text": (lambda c: with_entry(c, "W1", data_offsets="0,72"), "damaged"),
-    "one offset": (lambda c: with_entry(c, "W1", data_offsets=[0]), "damaged"),
+    "offsets that are a text": (lambda c: with_entry(c, "W1", data_offsets="0,72"), "data_offsets: Expected array"),
+    "one offset": (lambda c: with_entry(c, "W1", data_offsets=[0]), "array of length 2"),
     "offsets backwards": (
         lambda c: with_entry(c, "W1", data_offsets=header_of(c)["W1"]["data_offsets"][::-1]),
         "damaged",
@@ -185,16 +228,16 @@ BROKEN = {
         lambda c: with_tensors(c, W1=np.zeros((3, 7), np.float32)).replace(b"[3,7]", b"[3,6]"),
         "damaged",
     ),
-    "a name twice": (lambda c: with_header(c, b'{"a":1,"a":1}'), "not a JSON object"),
-    "another program's file": (lambda c: save_tensors(load_tensors(c)), "another program"),
-    "another program's text": (lambda c: save_tensors(load_tensors(c), {"twolayer": "hello"}), "not a JSON object"),
-    "an array missing": (lambda c: with_tensors(c, b2=None), "just W1, b1, W2, b2"),
-    "an array too many": (lambda c: with_tensors(c, W3=np.zeros(1)), "just W1, b1, W2, b2"),
-    "arrays of whole numbers": (lambda c: with_tensors(c, b1=np.zeros((3, 1), np.int64)), "b1 must be F32 or F64"),
+    "a name twice": (lambda c: with_header(c, b'{"a":1,"a":1}'), "a name occurs twice"),
+    "another program's file": (lambda c: save_tensors(load_tensors(c)), "another kind"),
+    "another program's text": (lambda c: save_tensors(load_tensors(c), {"twolayer": "hello"}), "record .*malformed"),
+    "an array missing": (lambda c: with_tensors(c, b2=None), "exactly W1, b1, W2, b2"),
+    "an array too many": (lambda c: with_tensors(c, W3=np.zeros(1)), "exactly W1, b1, W2, b2"),
+    "arrays of whole numbers": (lambda c: with_tensors(c, b1=np.zeros((3, 1), np.int64)), "array b1 .*'I64'"),
     "arrays of two types": (lambda c: with_tensors(c, b1=np.zeros((3, 1))), "one type"),
-    "a wrong shape": (lambda c: with_tensors(c, b1=np.zeros(3, np.float32)), "shapes"),
-    "no hidden unit": (lambda c: with_tensors(c, W1=np.zeros((0, 6), np.float32)), "shapes"),
-    "a scalar W1": (lambda c: with_tensors(c, W1=np.zeros((), np.float32)), "shapes"),
+    "a wrong shape": (lambda c: with_tensors(c, b1=np.zeros(3, np.float32)), "two dimensions"),
+    "no hidden unit": (lambda c: with_tensors(c, W1=np.zeros((0, 6), np.float32)), "two dimensions"),
+    "a scalar W1": (lambda c: with_tensors(c, W1=np.zeros((), np.float32)), "two dimensions"),
     "an infinite value": (lambda c: with_tensors(c, b2=np.full((1, 1), -np.inf, np.float32)), "not finite"),
     "a NaN": (lambda c: with_tensors(c, b2=np.full((1, 1), np.nan, np.float32)), "not finite"),
     "offsets that overlap": (
@@ -203,70 +246,86 @@ BROKEN = {
         ),
         "damaged",
     ),
-    "a newer format": (lambda c: with_record(c, format_version=2), "update twolayer"),
-    "a format of 0": (lambda c: with_record(c, format_version=0), "format_version"),
+    "a newer format": (lambda c: with_record(c, format_version=3, more=1), "is 3, the newest .* is 2; update twolayer"),
+    "a much newer format": (lambda c: with_record(c, format_version=10**4000), "update twolayer"),
+    "format 1 with an output": (lambda c: with_record(c, format_version=1), "unknown field output"),
+    "format 2 without an output": (lambda c: with_record(c, output=None), "missing required field output"),
+    "an unknown output": (lambda c: with_record(c, output="linear"), "output must be sigmoid, or softmax"),
+    "an output that is no text": (lambda c: with_record(c, output=1), "output: Expected str"),
+    "softmax of two classes": (lambda c: with_record(c, output="softmax"), "softmax for more than two classes"),
+    "a shape of many digits as input": (lambda c: with_record(c, input_shape=[10**4000] * 8), "input_shape"),
+    "a format of 0": (lambda c: with_record(c, format_version=0), "format_version: Expected int >= 1"),
     "a format of true": (lambda c: with_record(c, format_version=True), "format_version"),
     "no format": (lambda c: with_record(c, format_version=None), "format_version"),
-    "a field missing": (lambda c: with_record(c, classes=None), "just activation, classes"),
-    "a field too many": (lambda c: with_record(c, code="import os"), "just activation, classes"),
-    "a field twice": (lambda c: with_text(c, b'{\\"activation', b'{\\"scale\\":1,\\"activation'), "not a JSON object"),
+    "a field missing": (lambda c: with_record(c, classes=None), "missing required field classes"),
+    "a field too many": (lambda c: with_record(c, code="import os"), "unknown field code"),
+    "a field twice": (
+        lambda c: with_text(c, b'{\\"activation', b'{\\"scale\\":1,\\"activation'),
+        "a name occurs twice",
+    ),
     "an unknown activation": (lambda c: with_record(c, activation="step"), "activation must be one of"),
-    "an activation that is no text": (lambda c: with_record(c, activation=["tanh"]), "activation must be one of"),
+    "an activation that is no text": (lambda c: with_record(c, activation=["tanh"]), "activation: Expected str"),
     "a version that is no text": (lambda c: with_record(c, library_version=1), "library_version"),
     "a table with one more name": (
         lambda c: with_record(c, table={"target": "y", "columns": [NUMBER], "rows": 1}),
-        "target and columns",
+        "table: .*unknown field rows",
     ),
-    "columns that are an object": (lambda c: with_record(c, table={"target": "y", "columns": NUMBER}), "1 to 20,000"),
+    "columns that are an object": (
+        lambda c: with_record(c, table={"target": "y", "columns": NUMBER}),
+        r"table\.columns: Expected array",
+    ),
     "too many columns": (
         lambda c: with_columns(c, *({**NUMBER, "name": str(k)} for k in range(20_001))),
-        "1 to 20,000 columns",
+        "length <= 20000",
     ),
-    "half a surrogate pair as the target": (lambda c: with_columns(c, target="\ud800"), "must have a target"),
-    "a column whose name is a number": (lambda c: with_columns(c, {**NUMBER, "name": 1}), "a name and flagged"),
-    "a column of no kind": (lambda c: with_columns(c, {**NUMBER, "kind": None}), "a number with mean"),
-    "a category with a mean": (lambda c: with_columns(c, {**CATEGORY, "mean": 1.0}), "a category with levels"),
-    "a mean that is true": (lambda c: with_columns(c, {**NUMBER, "mean": True}), "finite"),
-    "a mean of 1e300": (lambda c: with_columns(c, {**NUMBER, "mean": 1e300}), "finite"),
-    "a deviation below 0": (lambda c: with_columns(c, {**NUMBER, "deviation": -1.0}), "greater than 0"),
-    "levels that are a text": (lambda c: with_columns(c, {**CATEGORY, "levels": "ab"}), "different texts"),
-    "rare that is a number": (lambda c: with_columns(c, {**CATEGORY, "rare": 1}), "different texts"),
-    "a table that is a list": (lambda c: with_record(c, table=[]), "target and columns"),
+    "half a surrogate pair as the target": (lambda c: with_columns(c, target="\ud800"), "malformed"),
+    "a column whose name is a number": (lambda c: with_columns(c, {**NUMBER, "name": 1}), "name: Expected str"),
+    "a column of no kind": (lambda c: with_columns(c, {**NUMBER, "kind": None}), "kind: Expected str"),
+    "a category with a mean": (lambda c: with_columns(c, {**CATEGORY, "mean": 1.0}), "unknown field mean"),
+    "a mean that is true": (lambda c: with_columns(c, {**NUMBER, "mean": True}), "mean: Expected float"),
+    "a mean of 1e300": (lambda c: with_columns(c, {**NUMBER, "mean": 1e300}), r"mean: Expected float < 1e\+300"),
+    "a deviation below 0": (lambda c: with_columns(c, {**NUMBER, "deviation": -1.0}), "deviation: Expected float > 0"),
+    "levels that are a text": (lambda c: with_columns(c, {**CATEGORY, "levels": "ab"}), "levels: Expected array"),
+    "rare that is a number": (lambda c: with_columns(c, {**CATEGORY, "rare": 1}), "rare: Expected bool"),
+    "a table that is a list": (lambda c: with_record(c, table=[]), "table: Expected object"),
     "a table of another size": (lambda c: with_columns(c, input_shape=[2, 3]), "samples of its input_shape"),
     "a table that is scaled": (lambda c: with_columns(c, scale=255.0), "scale 1"),
-    "a table without columns": (lambda c: with_record(c, table={"target": "y", "columns": []}), "1 to 20,000 columns"),
-    "a target that is no text": (lambda c: with_columns(c, target=1), "must have a target"),
+    "a table without columns": (lambda c: with_record(c, table={"target": "y", "columns": []}), "length >= 1"),
+    "a target that is no text": (lambda c: with_columns(c, target=1), "target: Expected str"),
     "a target that is a feature": (lambda c: with_columns(c, target="age"), "must differ"),
     "a column twice": (lambda c: with_columns(c, NUMBER, NUMBER), "must differ"),
-    "a column that is a text": (lambda c: with_columns(c, "age"), "a name and flagged"),
-    "a column without flagged": (lambda c: with_columns(c, {**NUMBER, "flagged": 1}), "a name and flagged"),
-    "a column of another kind": (lambda c: with_columns(c, {**NUMBER, "kind": "date"}), "a number with mean"),
-    "a number with levels": (lambda c: with_columns(c, {**NUMBER, "levels": []}), "a number with mean"),
-    "a mean that is no number": (lambda c: with_columns(c, {**NUMBER, "mean": "4"}), "finite"),
-    "a deviation of 0": (lambda c: with_columns(c, {**NUMBER, "deviation": 0}), "greater than 0"),
-    "a deviation that is infinite": (lambda c: with_columns(c, {**NUMBER, "deviation": float("inf")}), "JSON object"),
-    "a level twice": (lambda c: with_columns(c, {**CATEGORY, "levels": ["ash", "ash"]}), "different texts"),
-    "a level that is a number": (lambda c: with_columns(c, {**CATEGORY, "levels": [1]}), "different texts"),
-    "too many levels": (lambda c: with_columns(c, {**CATEGORY, "levels": list(map(str, range(101)))}), "up to 100"),
+    "a column that is a text": (lambda c: with_columns(c, "age"), r"columns\[0\]: Expected object"),
+    "a column without flagged": (lambda c: with_columns(c, {**NUMBER, "flagged": 1}), "flagged: Expected bool"),
+    "a column of another kind": (lambda c: with_columns(c, {**NUMBER, "kind": "date"}), "Invalid value 'date'"),
+    "a number with levels": (lambda c: with_columns(c, {**NUMBER, "levels": []}), "unknown field levels"),
+    "a mean that is no number": (lambda c: with_columns(c, {**NUMBER, "mean": "4"}), "mean: Expected float"),
+    "a deviation of 0": (lambda c: with_columns(c, {**NUMBER, "deviation": 0}), "deviation: Expected float > 0"),
+    "a deviation that is infinite": (lambda c: with_columns(c, {**NUMBER, "deviation": float("inf")}), "malformed"),
+    "a level twice": (lambda c: with_columns(c, {**CATEGORY, "levels": ["ash", "ash"]}), "different levels"),
+    "a level that is a number": (lambda c: with_columns(c, {**CATEGORY, "levels": [1]}), r"levels\[0\]: Expected str"),
+    "too many levels": (
+        lambda c: with_columns(c, {**CATEGORY, "levels": list(map(str, range(101)))}),
+        "levels: .*length <= 100",
+    ),
     "half a surrogate pair as a level": (
         lambda c: with_columns(c, {**CATEGORY, "levels": ["\ud800"]}),
-        "different texts",
+        "malformed",
     ),
     "a category of nothing": (
         lambda c: with_columns(c, {**CATEGORY, "levels": [], "rare": False, "flagged": False}),
-        "different texts",
+        "at least one value",
     ),
-    "settings that are a list": (lambda c: with_record(c, settings=[]), "settings"),
-    "one class": (lambda c: with_record(c, classes=[0]), "classes"),
+    "settings that are a list": (lambda c: with_record(c, settings=[]), "settings: Expected object"),
+    "one class": (lambda c: with_record(c, classes=[0]), "classes: .*length >= 2"),
     "a class twice": (lambda c: with_record(c, classes=[0, 0]), "classes"),
     "classes of two kinds": (lambda c: with_record(c, classes=[0, "1"]), "classes"),
     "classes that are lists": (lambda c: with_record(c, classes=[[0], [1]]), "classes"),
-    "classes true and false": (lambda c: with_record(c, classes=[False, True]), "classes"),
+    "classes true and false": (lambda c: with_record(c, classes=[False, True]), r"classes\[0\]: .*got bool"),
     "classes that are a text": (lambda c: with_record(c, classes="ab"), "classes"),
     "classes that are not whole": (lambda c: with_record(c, classes=[0.5, 1.5]), "classes"),
-    "more classes than outputs": (lambda c: with_record(c, classes=[0, 1, 2]), "shapes"),
-    "a shape that does not fit": (lambda c: with_record(c, input_shape=[2, 4]), "shapes"),
-    "a shape of 0": (lambda c: with_record(c, input_shape=[0, 6]), "input_shape"),
+    "more classes than outputs": (lambda c: with_record(c, classes=[0, 1, 2]), "3 classes .* needs W2"),
+    "a shape that does not fit": (lambda c: with_record(c, input_shape=[2, 4]), r"needs W1 of the shape \(3, 8\)"),
+    "a shape of 0": (lambda c: with_record(c, input_shape=[0, 6]), r"input_shape\[0\]: Expected int >= 1"),
     "a shape of nothing": (lambda c: with_record(c, input_shape=[]), "input_shape"),
     "a shape of nine sizes": (lambda c: with_record(c, input_shape=[6] + [1] * 8), "input_shape"),
     "a shape that is not whole": (lambda c: with_record(c, input_shape=[2.0, 3]), "input_shape"),
@@ -274,21 +333,21 @@ BROKEN = {
     "a scale of 0": (lambda c: with_record(c, scale=0), "scale"),
     "a scale below 0": (lambda c: with_record(c, scale=-255.0), "scale"),
     "a scale that is a text": (lambda c: with_record(c, scale="255"), "scale"),
-    "a class that is no text": (lambda c: with_record(c, classes=["\ud800", "a"]), "classes"),
+    "a class that is no text": (lambda c: with_record(c, classes=["\ud800", "a"]), "malformed"),
     "a class of more than 64 bits": (lambda c: with_record(c, classes=[0, 2**63]), "numbers of 64 bits"),
     "a class with a NUL at its end": (lambda c: with_record(c, classes=["a", "a\0"]), "without a NUL"),
     "classes with very long texts": (lambda c: with_record(c, classes=["a" * 2**23, *"bcdefghij"]), "short"),
     "settings with an infinite number": (
         lambda c: with_text(c, b'\\"settings\\":{', b'\\"settings\\":{\\"x\\":1e999,'),
-        "not a JSON object",
+        "out of range",
     ),
     "settings with a number of many digits": (
         lambda c: with_text(c, b'\\"settings\\":{', b'\\"settings\\":{\\"x\\":' + b"9" * 5000 + b","),
-        "not a JSON object",
+        "out of range",
     ),
-    "settings with a NaN": (lambda c: with_record(c, settings={"tol": float("nan")}), "not a JSON object"),
+    "settings with a NaN": (lambda c: with_record(c, settings={"tol": float("nan")}), "malformed"),
     "a scale beyond any number": (lambda c: with_record(c, scale=10**400), "scale"),
-    "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "not a JSON object"),
+    "a scale of NaN": (lambda c: with_record(c, scale=float("nan")), "malformed"),
 }
 
 
@@ -328,6 +387,13 @@ def test_a_model_is_not_saved_where_there_is_no_folder(tmp_path, small_model):
     """The sentence names the path."""
     with pytest.raises(StorageError, match="nowhere"):
         save(small_model, tmp_path / "nowhere" / "model.safetensors")
+
+
+@pytest.mark.parametrize("settings", [{"x": np.nan}, {"x": "\ud800"}, {"x": object()}, {"x": [[]] * 250_000}])
+def test_settings_that_no_file_holds_are_not_saved(small_model, settings):
+    """Numbers that JSON lacks, halves of letters, objects, and more than is read again."""
+    with pytest.raises(DataError, match="cannot be saved"):
+        to_bytes(replace(small_model, settings=settings))
 
 
 def test_parameters_that_are_no_numbers_are_not_saved(small_model, tmp_path):

@@ -1,31 +1,96 @@
 """The model file: safetensors, one JSON text in its metadata, no code. `docs/model-format.md` gives every byte."""
 
-import io
-import json
-import math
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
-from twolayer.data.table_encoding import TableEncoding
-from twolayer.equations import ACTIVATIONS
-from twolayer.errors import DataError, FileFormatError
-from twolayer.model import Label, Model, is_text
-from twolayer.storage import open_file, replace_file
+from twolayer.aliases import Array, Label
+from twolayer.data.tables.encoding import (
+    MAX_COLUMNS,
+    MAX_LEVELS,
+    MAX_NUMBER,
+    CategoryColumn,
+    Column,
+    NumberColumn,
+    TableEncoding,
+)
+from twolayer.errors import DataError, TwoLayerError
+from twolayer.files.records import BrokenRuleError, FileForm, Record
+from twolayer.model import Model
+from twolayer.parameters import NAMES
+from twolayer.storage import replace_file
+from twolayer.text import join, shorten
 
-FORMAT_VERSION = 1
-MAX_FILE_BYTES = 4 * 2**30
-MAX_HEADER_BYTES = 16 * 2**20
-MAX_JSON_PARTS = 250_000  # colons, and opening brackets and braces, of a JSON text: what a second is enough to read
 _MAX_LETTERS = 2**26  # of all classes if each had as many as the longest, as in an array
-_ARRAY_LABELS = "numbers of 64 bits, or short texts without a NUL at the end"
-_KEY = "twolayer"
-_TENSORS = ("W1", "b1", "W2", "b2")
-_FIELDS = {"format_version", "library_version", "classes", "input_shape", "scale", "activation", "settings", "table"}
+_LABELS = "different whole numbers of 64 bits, or different short texts without a NUL at the end"
+
+
+class _NumberRecord(msgspec.Struct, tag_field="kind", tag="number", forbid_unknown_fields=True):
+    """A column of numbers."""
+
+    name: str
+    flagged: bool
+    mean: Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+    deviation: Annotated[float, Meta(gt=0, lt=MAX_NUMBER)]
+
+    def to_column(self) -> Column:
+        return NumberColumn(self.name, self.mean, self.deviation, self.flagged)
+
+
+class _CategoryRecord(msgspec.Struct, tag_field="kind", tag="category", forbid_unknown_fields=True):
+    """A column of categories."""
+
+    name: str
+    flagged: bool
+    levels: Annotated[list[str], Meta(max_length=MAX_LEVELS)]
+    rare: bool
+
+    def to_column(self) -> Column:
+        if len(set(self.levels)) < len(self.levels) or not (self.levels or self.rare or self.flagged):
+            raise BrokenRuleError("a column of categories must have different levels, and at least one value")
+        return CategoryColumn(self.name, tuple(self.levels), self.rare, self.flagged)
+
+
+class _TableRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """How the columns of a table become the values of a sample."""
+
+    target: str
+    columns: Annotated[list[_NumberRecord | _CategoryRecord], Meta(min_length=1, max_length=MAX_COLUMNS)]
+
+
+class _ModelRecord1(Record, kw_only=True, forbid_unknown_fields=True):
+    """All of a model but its parameters, in format 1: the outputs are sigmoids."""
+
+    library_version: str
+    classes: Annotated[list[int | str], Meta(min_length=2)]
+    input_shape: Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=8)]
+    scale: Annotated[float, Meta(gt=0, le=sys.float_info.max)]
+    activation: str
+    settings: dict[str, Any]
+    table: _TableRecord | None
+
+
+class _ModelRecord(_ModelRecord1, kw_only=True, forbid_unknown_fields=True):
+    """All of a model but its parameters, in format 2."""
+
+    output: str
+
+
+FORM = FileForm(
+    noun="twolayer model",
+    key="twolayer",
+    versions={1: _ModelRecord1, 2: _ModelRecord},
+    max_bytes=4 * 2**30,
+    max_header_bytes=16 * 2**20,
+    advice="get a fresh copy, or train it again",
+)
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -39,7 +104,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     DataError
-        If the model has classes that a file cannot hold.
+        If a file cannot hold the model.
     StorageError
         If the file cannot be written.
     """
@@ -64,12 +129,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     FileFormatError
         If it is not a twolayer model, is damaged, or was written by a newer version.
     """
-    path = Path(path)
-    with open_file(path, "check the path, or make one with 'twolayer train'") as file:
-        n_bytes = os.fstat(file.fileno()).st_size
-        if n_bytes > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path} is larger than any model ({MAX_FILE_BYTES:,} bytes): name a model file.")
-        return _read(file, n_bytes, str(path))
+    return _to_model(*FORM.read(path, "check the path, or make one with 'twolayer train'"), str(path))
 
 
 def to_bytes(model: Model) -> bytes:
@@ -78,197 +138,66 @@ def to_bytes(model: Model) -> bytes:
     Raises
     ------
     DataError
-        If its classes or parameters are none that a file can hold.
+        If a file cannot hold its classes, parameters or settings.
     """
-    from importlib.metadata import version
-
-    from safetensors.numpy import save as to_safetensors
-
     if not _fit_an_array(model.classes):
-        raise DataError(f"The model cannot be saved: its classes must be {_ARRAY_LABELS}.")
+        raise DataError(f"The model cannot be saved: its classes must be {_LABELS}.")
     if not all(np.isfinite(value).all() for value in model.parameters.values()):
         raise DataError("The model cannot be saved: its parameters are not all finite numbers; train it again.")
-    record = {
-        "format_version": FORMAT_VERSION,
-        "library_version": version("twolayer"),
-        "classes": list(model.classes),
-        "input_shape": list(model.input_shape),
-        "scale": model.scale,
-        "activation": model.activation,
-        "settings": dict(model.settings),
-        "table": None if model.table is None else model.table.to_record(),
-    }
-    text = json.dumps(record, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    tensors = {name: np.ascontiguousarray(model.parameters[name]) for name in _TENSORS}
-    return to_safetensors(tensors, metadata={_KEY: text})
+    record = _ModelRecord(
+        format_version=max(FORM.versions),
+        library_version=version("twolayer"),
+        classes=list(model.classes),
+        input_shape=list(model.input_shape),
+        scale=model.scale,
+        activation=model.activation,
+        output=model.output,
+        settings=dict(model.settings),
+        table=None if model.table is None else _to_table_record(model.table),
+    )
+    try:
+        return FORM.write(record, {name: model.parameters[name] for name in NAMES})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The model cannot be saved: a file cannot hold its settings or names ({error}).") from None
 
 
 def from_bytes(content: bytes, source: str = "the model") -> Model:
-    """Return the model of a file's content, checking every rule of the format.
-
-    Parameters
-    ----------
-    content : bytes
-    source : str
-        What to call the content in an error.
+    """Return the model of a file's content, checking every rule of the format; `source` names it in an error.
 
     Raises
     ------
     FileFormatError
         If a rule is broken.
     """
-    return _read(io.BytesIO(content), len(content), source)
+    return _to_model(*FORM.parse(content, source), source)
 
 
-class _BrokenRuleError(Exception):
-    """A rule of the format does not hold; the message says which, and what to do."""
+def _to_model(record: _ModelRecord1, arrays: dict[str, Array], source: str) -> Model:
+    """Return the model of a record and arrays that belong together."""
+    with FORM.broken_rules(source):
+        _check_classes(record.classes)
+        _check_arrays(arrays)
+        table = None if record.table is None else _to_table(record.table)
+        if table and (record.input_shape != [table.n_values] or record.scale != 1):
+            raise BrokenRuleError("its table does not make samples of its input_shape and scale 1")
+        try:
+            return Model(
+                {name: arrays[name] for name in NAMES},
+                tuple(record.classes),
+                tuple(record.input_shape),
+                record.scale,
+                record.activation,
+                record.settings,
+                table,
+                record.output if isinstance(record, _ModelRecord) else "sigmoid",
+            )
+        except TwoLayerError as error:
+            raise BrokenRuleError(shorten(str(error).replace("`", ""), 200).rstrip(".")) from None
 
 
-def _read(file: BinaryIO, n_bytes: int, source: str) -> Model:
-    """Return the model of an open file of so many bytes."""
-    try:
-        header = _read_header(file, n_bytes)
-        record = _parse_header(header[8:], n_bytes - len(header))
-        _check_version(record)
-        return _to_model(record, _read_tensors(header, file))
-    except _BrokenRuleError as broken:
-        raise FileFormatError(f"{source} is not a twolayer model that can be read: {broken}.") from None
-
-
-def _read_header(file: BinaryIO, n_bytes: int) -> bytes:
-    """Return the header with its length in front."""
-    start = file.read(8)
-    header_bytes = int.from_bytes(start, "little")
-    if n_bytes < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, n_bytes - 8):
-        raise _BrokenRuleError("it is no safetensors file, or is cut short; use a file that 'twolayer train' wrote")
-    return start + file.read(header_bytes)
-
-
-def _parse_header(content: bytes, n_bytes: int) -> dict[str, Any]:
-    """Return the JSON record of a header that so many bytes of values follow."""
-    text = content.rstrip(b" ")
-    header = _json(text if text.startswith(b"{") and text.endswith(b"}") else b"", "its header")
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get(_KEY), str):
-        raise _BrokenRuleError("it is a safetensors file of another program; use one that 'twolayer train' wrote")
-    record = _json(metadata[_KEY].encode("utf-8", "surrogatepass"), "its metadata")
-    if set(header) != {"__metadata__", *_TENSORS}:
-        raise _BrokenRuleError(f"its arrays must be just {', '.join(_TENSORS)}; get a fresh copy")
-    for name in _TENSORS:
-        if not isinstance(header[name], dict) or set(header[name]) != {"dtype", "shape", "data_offsets"}:
-            raise _BrokenRuleError(f"its array {name} must have just dtype, shape and data_offsets; get a fresh copy")
-        if header[name]["dtype"] not in ("F32", "F64"):
-            raise _BrokenRuleError(f"its array {name} must be F32 or F64; get a fresh copy")
-    if max(_end(header[name]) for name in _TENSORS) != n_bytes:
-        raise _BrokenRuleError("its arrays are damaged (they do not end where the file ends); get a fresh copy")
-    return record
-
-
-def _end(entry: dict[str, Any]) -> int:
-    """Return where an array's values end; -1 if its header does not tell."""
-    offsets = entry["data_offsets"]
-    return offsets[1] if type(offsets) is list and list(map(type, offsets)) == [int, int] else -1
-
-
-def _read_tensors(header: bytes, file: BinaryIO) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays whose values stand in the rest of a file."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_safetensors
-
-    try:
-        return from_safetensors(header + file.read())
-    except (SafetensorError, ValueError, OverflowError) as error:
-        raise _BrokenRuleError(f"its arrays are damaged ({str(error)[:200]}); get a fresh copy") from None
-
-
-def _json(text: bytes, what: str) -> dict[str, Any]:
-    """Return the object that a JSON text holds; no name may stand twice, and every number is one."""
-
-    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            raise ValueError
-        return value
-
-    if max(text.count(b":"), text.count(b"[") + text.count(b"{")) > MAX_JSON_PARTS:
-        raise _BrokenRuleError(f"{what} has more than {MAX_JSON_PARTS:,} names or lists; get a fresh copy")
-    read: Any = {"object_pairs_hook": to_object, "parse_constant": _refuse, "parse_float": _finite}
-    try:
-        value = json.loads(text.decode("utf-8"), **read)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _BrokenRuleError(f"{what} is not a JSON object; get a fresh copy")
-    return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    """Refuse NaN, Infinity and -Infinity, which JSON has not."""
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    """Return a number, which may be too large to be one."""
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(text)
-    return number
-
-
-def _check_version(record: dict[str, Any]) -> None:
-    format_version = record.get("format_version")
-    if type(format_version) is not int or format_version < 1:
-        raise _BrokenRuleError("its format_version is no whole number from 1; get a fresh copy")
-    if format_version > FORMAT_VERSION:
-        raise _BrokenRuleError(f"its format is newer than {FORMAT_VERSION}, the newest known here; update twolayer")
-
-
-def _to_model(record: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> Model:
-    if set(record) != _FIELDS:
-        raise _BrokenRuleError(f"its metadata must have just {', '.join(sorted(_FIELDS))}; get a fresh copy")
-    if type(record["library_version"]) is not str or type(record["settings"]) is not dict:
-        raise _BrokenRuleError("its library_version must be text and its settings an object; get a fresh copy")
-    scale = record["scale"]
-    if type(scale) not in (int, float) or not 0 < scale <= sys.float_info.max:
-        raise _BrokenRuleError("its scale must be a number greater than 0; get a fresh copy")
-    activation = record["activation"]
-    if type(activation) is not str or activation not in ACTIVATIONS:
-        raise _BrokenRuleError(f"its activation must be one of {', '.join(ACTIVATIONS)}; get a fresh copy")
-    input_shape = _check_shape(record["input_shape"])
-    classes = _check_classes(record["classes"])
-    _check_tensors(tensors, math.prod(input_shape), 1 if len(classes) == 2 else len(classes))
-    table = _check_table(record["table"], input_shape, scale)
-    parameters = {name: tensors[name] for name in _TENSORS}
-    return Model(parameters, classes, input_shape, float(scale), activation, record["settings"], table)
-
-
-def _check_table(record: Any, input_shape: tuple[int, ...], scale: float) -> TableEncoding | None:
-    if record is None:
-        return None
-    try:
-        table = TableEncoding.from_record(record)
-    except ValueError as error:
-        raise _BrokenRuleError(f"{error}; get a fresh copy") from None
-    if input_shape != (table.n_values,) or scale != 1:
-        raise _BrokenRuleError("its table does not make samples of its input_shape and scale 1; get a fresh copy")
-    return table
-
-
-def _check_shape(shape: Any) -> tuple[int, ...]:
-    if type(shape) is not list or not 1 <= len(shape) <= 8 or not all(type(size) is int and size > 0 for size in shape):
-        raise _BrokenRuleError("its input_shape must be one to eight whole numbers from 1; get a fresh copy")
-    return tuple(shape)
-
-
-def _check_classes(classes: Any) -> tuple[Label, ...]:
-    of_one_type = type(classes) is list and len({type(label) for label in classes}) == 1
-    if not of_one_type or len(classes) < 2 or type(classes[0]) not in (int, str) or len(set(classes)) < len(classes):
-        raise _BrokenRuleError("its classes must be two or more different whole numbers or texts; get a fresh copy")
-    if any(type(label) is str and not is_text(label) for label in classes):
-        raise _BrokenRuleError("its classes must be texts of Unicode characters; get a fresh copy")
-    if not _fit_an_array(classes):
-        raise _BrokenRuleError(f"its classes must be {_ARRAY_LABELS}; train again")
-    return tuple(classes)
+def _check_classes(classes: Sequence[Label]) -> None:
+    if len({type(label) for label in classes}) > 1 or len(set(classes)) < len(classes) or not _fit_an_array(classes):
+        raise BrokenRuleError(f"its classes must be {_LABELS}")
 
 
 def _fit_an_array(classes: Sequence[Label]) -> bool:
@@ -279,13 +208,32 @@ def _fit_an_array(classes: Sequence[Label]) -> bool:
     return len(classes) * max(map(len, texts)) <= _MAX_LETTERS and not any(label.endswith("\0") for label in texts)
 
 
-def _check_tensors(tensors: dict[str, np.ndarray[Any, Any]], n_x: int, n_y: int) -> None:
-    W1 = tensors["W1"]
-    n_h = W1.shape[0] if W1.ndim else 0
-    shapes = {"W1": (n_h, n_x), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
-    if n_h < 1 or any(tensors[name].shape != shape for name, shape in shapes.items()):
-        raise _BrokenRuleError("the shapes of its arrays do not fit its input_shape and classes; get a fresh copy")
-    if any(tensors[name].dtype != W1.dtype for name in _TENSORS):
-        raise _BrokenRuleError("its arrays must be of one type; get a fresh copy")
-    if not all(np.isfinite(tensors[name]).all() for name in _TENSORS):
-        raise _BrokenRuleError("its arrays hold values that are not finite numbers; train again")
+def _check_arrays(arrays: dict[str, Array]) -> None:
+    """Check that arrays are the parameters of a network; that their shapes fit is checked by the model."""
+    if set(arrays) != set(NAMES):
+        raise BrokenRuleError(f"its arrays must be exactly {join(NAMES)}")
+    if len({array.dtype for array in arrays.values()}) > 1:
+        raise BrokenRuleError("its arrays must be of one type")
+    if any(array.ndim != 2 or not array.size for array in arrays.values()):
+        raise BrokenRuleError("its arrays must have two dimensions of at least 1")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise BrokenRuleError("its arrays hold values that are not finite numbers")
+
+
+def _to_table_record(table: TableEncoding) -> _TableRecord:
+    """Return the record of an encoding."""
+    columns = [
+        _NumberRecord(column.name, column.flagged, column.mean, column.deviation)
+        if isinstance(column, NumberColumn)
+        else _CategoryRecord(column.name, column.flagged, list(column.levels), column.rare)
+        for column in table.columns
+    ]
+    return _TableRecord(table.target, columns)
+
+
+def _to_table(record: _TableRecord) -> TableEncoding:
+    """Return the encoding of a record."""
+    names = [record.target, *(column.name for column in record.columns)]
+    if len(set(names)) < len(names):
+        raise BrokenRuleError("the names of its table's columns must differ, also from its target")
+    return TableEncoding(record.target, tuple(column.to_column() for column in record.columns))
