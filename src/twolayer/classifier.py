@@ -1,31 +1,35 @@
-"""The network as a scikit-learn estimator: rows of features and labels in, classes and their shares out."""
+"""The network as a scikit-learn estimator: rows of features and labels in, classes and their probabilities out."""
 
 import copy
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from numbers import Integral, Real
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from twolayer.data.split import hold_out
-from twolayer.equations import Arrays
+from twolayer.aliases import Array
+from twolayer.data.dataset import Dataset, Labels, count_outputs
+from twolayer.data.rows import MemoryRows
+from twolayer.equations import ACTIVATIONS, find_loss
 from twolayer.errors import DataError, SettingError
-from twolayer.fitting import DTYPES, Job, ValidationSet, fit_model, weigh_classes
-from twolayer.history import Epoch
+from twolayer.fit import choose_validation, weigh_classes
+from twolayer.fit import fit as train
 from twolayer.model import Model
+from twolayer.parameters import Parameters
 from twolayer.progress import epoch_display
-from twolayer.solvers import AUTO
-from twolayer.training import Result, Status, train
+from twolayer.settings import Settings, setting_fields
+from twolayer.signature import Options, takes_settings
+from twolayer.solvers import make_solver
+from twolayer.training.result import Event, Result, State, Status
 
 try:  # scikit-learn 1.9 and later
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -42,16 +46,64 @@ except ImportError:
         return method
 
 
-_NARROW = (np.float16, np.float32, np.uint8, np.int8, np.bool_)  # trained on in float32, where no type is asked for
+_OUTPUT_NAMES = {"sigmoid": ACTIVATIONS["sigmoid"].sklearn, "softmax": "softmax"}  # as scikit-learn calls them
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Samples with their labels, as a dataset, and how much each counts."""
+
+    dataset: Dataset
+    classes: Array
+    weight: Array | None
+
+    @property
+    def X(self) -> Any:  # noqa: N802
+        """The samples as they are stored."""
+        return self.dataset.rows.read(0)
+
+    @property
+    def y(self) -> Array:
+        """The labels in the type they were given in."""
+        return self.classes[self.dataset.known_labels.codes]
+
+    def take(self, chosen: Array) -> "_Samples":
+        """Return some of the samples."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return _Samples(self.dataset.take(chosen), self.classes, weight)
+
+
+class _Callbacks:
+    """The callbacks of scikit-learn as a listener."""
+
+    def __init__(self, estimator: Any, told: Mapping[str, Any], network: Mapping[str, Any], max_iter: int) -> None:
+        self._told, self._network = {"estimator": estimator, **told}, network
+        self._context = estimator._init_callback_context(max_subtasks=max_iter)  # noqa: SLF001 - its name for us
+        self._context.call_on_fit_task_begin(**self._told)
+
+    def __call__(self, event: Event) -> bool:
+        """Tell them of an iteration."""
+        step = self._context.subcontext(task_name="iteration")
+        step.call_on_fit_task_begin(**self._told)
+        return self._end(step, event.state.parameters)
+
+    def end(self, parameters: Mapping[str, Array]) -> None:
+        """Tell them that the training has ended."""
+        self._end(self._context, parameters)
+
+    def _end(self, task: Any, parameters: Mapping[str, Array]) -> bool:
+        network = {**self._network, "parameters_": dict(parameters)}
+        return bool(task.call_on_fit_task_end(reconstruction_attributes=lambda: network, **self._told))
 
 
 def _trains_in_parts(estimator: Any) -> bool:
     """Tell whether the solver can go on with other samples; an AttributeError says why not."""
-    if estimator.solver == "lbfgs":
-        raise AttributeError("L-BFGS remembers the samples it saw: for partial_fit take solver='adam', or gd.")
+    if Settings.solver_name.fget(estimator) == "lbfgs":  # type: ignore[attr-defined]
+        raise AttributeError("L-BFGS needs the same samples at each step: choose adam or gd for partial_fit.")
     return True
 
 
+@takes_settings(Settings)
 class TwoLayerClassifier(
     CallbackSupportMixin,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -59,65 +111,15 @@ class TwoLayerClassifier(
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
-    """A two-layer network (one hidden layer, sigmoid outputs) as a scikit-learn classifier.
+    """A two-layer network (one hidden layer) as a scikit-learn classifier.
 
-    A1 = f(W1 X + b1), A2 = s(W2 A1 + b2), with X the samples as columns. Two classes have one output, more have one
-    each; the classes' shares are (1 - A2, A2), or A2 divided by its sum.
+    A1 = f(W1 X + b1), A2 = s(W2 A1 + b2), with the samples as the columns of X. Two classes have one output, more have
+    one each; the probabilities of the classes are (1 - A2, A2), or A2 divided by its sum. s is the sigmoid; with
+    `loss="log"` and more than two classes it is softmax.
 
     Parameters
     ----------
-    n_hidden : int, default=32
-        Number of hidden units.
-    activation : {"sigmoid", "tanh", "relu"}, default="sigmoid"
-        Of the hidden units.
-    loss : {"square", "log"}, default="square"
-        What is made small, each as a mean over the samples, summed over the outputs: half the square of A2 - Y, or the
-        log loss.
-    solver : {"lbfgs", "gd", "momentum", "adam"}, default="lbfgs"
-        How parameters move. All but `adam` take all samples at once, so that a sample of weight 2 is the same as one
-        that stands there twice, and the order of the samples makes no difference but rounding.
-    learning_rate : float or "auto", default="auto"
-        The step. With "auto", `lbfgs` and `gd` find each one; `momentum` takes 1 and `adam` 0.01.
-    batch_size : int, optional
-        Samples in a mini-batch of `adam`; 200 when not given.
-    max_iter : int, default=200
-        Number of steps at most, for `adam` passes over the samples.
-    tol : float, default=1e-4
-        Done when no entry of the gradient is larger; 0 for never: `solver="gd"` with a fixed rate, `tol=0` and `l2=0`
-        is the assignment's own iteration, exactly `max_iter` of them. With `early_stopping`, also what counts as a
-        better score.
-    l2 : float, default=0.0
-        Adds l2 / 2 times the sum of the squared weights to the cost.
-    class_weight : None, "balanced" or dict, default=None
-        How much the samples of each class count; balanced, each class has the same total.
-    early_stopping : bool, default=False
-        Keep a share of the samples apart, or take those given to `fit`, stop when their score rises no more, and return
-        the parameters with the best one.
-    validation_fraction : float, default=0.1
-        That share, of each class.
-    n_iter_no_change : int, default=10
-        Iterations in a row without a better score before it stops.
-    scoring : str, callable or None, default=None
-        What is kept as the validation score: any scorer of scikit-learn's, by its name or as `scorer(estimator, X, y)`;
-        when not given the accuracy, in which samples count as they do in the cost.
-    warm_start : bool, default=False
-        Let `fit` go on from the parameters of the last one.
-    initial_parameters : dict, optional
-        W1 (n_hidden, n_features), b1 (n_hidden, 1), W2 (n_outputs, n_hidden), b2 (n_outputs, 1) to start from, instead
-        of weights drawn from N(0, 1/n) and biases 0.
-    engine : {"auto", "whole", "tiled", "streamed"}, default="auto"
-        What computes: NumPy on all samples, the C kernel, or either on blocks that are read one after the other, for a
-        memory map larger than memory.
-    n_threads : int, optional
-        Of the C kernel; one a processor when not given. The same number gives the same bits.
-    dtype : {"float32", "float64"}, optional
-        Of the computation. When not given, float32 for samples in float32 or bytes, else float64.
-    random_state : int, RandomState instance or None, default=None
-        Of the random start, the mini-batches and the share kept apart.
-    verbose : int, default=0
-        Show the progress: a bar on a terminal, some lines elsewhere.
-    on_epoch : callable, optional
-        Called with each `twolayer.history.Epoch` before its step; returning True ends the training.
+    {parameters}
 
     Attributes
     ----------
@@ -125,7 +127,7 @@ class TwoLayerClassifier(
     parameters_ : dict
         W1, b1, W2, b2.
     history_ : list of Epoch
-        Cost, accuracy and, where there are validation samples, their cost and score, before each step.
+        Cost and accuracy before each step and, if there are validation samples, their cost and score.
     loss_curve_, validation_loss_curve_, validation_scores_ : list of float
         The same as lists; the latter two are None without validation samples.
     status_ : str
@@ -133,15 +135,15 @@ class TwoLayerClassifier(
     message_ : str
         The same in a sentence.
     n_iter_ : int
-        Entries in the history.
+        Number of entries in the history.
     best_iter_ : int
-        Steps made to reach `parameters_`.
+        Number of steps to reach `parameters_`.
     loss_ : float
         Cost at `parameters_`.
     best_loss_, best_validation_score_ : float or None
-        The smallest cost; the best validation score. Each is None where the other rules, as for `MLPClassifier`.
+        The smallest cost, None with `early_stopping`; the best validation score, None without validation samples.
     engine_ : str
-        What computed, and why.
+        The engine, and why it was chosen.
     n_features_in_, feature_names_in_, n_layers_, n_outputs_, out_activation_, t_, coefs_, intercepts_
         As for scikit-learn's `MLPClassifier`; `coefs_` are the transposes of W1 and W2.
 
@@ -151,8 +153,12 @@ class TwoLayerClassifier(
 
     Notes
     -----
-    Float32 and bytes are not made wider, memory maps and sparse matrices are not copied; the C kernel packs the values
-    that are not zero into tiles once.
+    All solvers except adam use all samples at once: a sample of weight 2 equals one that occurs twice, and the order
+    of the samples makes no difference except for rounding. `solver="gd"` with a fixed rate, `tol=0` and `l2=0` is the
+    assignment's own iteration, exactly `max_iter` of them.
+
+    Float32 and bytes are not converted, and memory maps and sparse matrices are not copied; the C kernel packs the
+    nonzero values into tiles once.
 
     Examples
     --------
@@ -165,55 +171,6 @@ class TwoLayerClassifier(
     >>> bool(model.score(X, y) > 0.98)
     True
     """
-
-    def __init__(
-        self,
-        n_hidden: int = 32,
-        *,
-        activation: str = "sigmoid",
-        loss: str = "square",
-        solver: str = "lbfgs",
-        learning_rate: float | str = AUTO,
-        batch_size: int | None = None,
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        l2: float = 0.0,
-        class_weight: Any = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        scoring: Any = None,
-        warm_start: bool = False,
-        initial_parameters: Mapping[str, Any] | None = None,
-        engine: str = AUTO,
-        n_threads: int | None = None,
-        dtype: str | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-        on_epoch: Callable[[Epoch], bool | None] | None = None,
-    ) -> None:
-        self.n_hidden = n_hidden
-        self.activation = activation
-        self.loss = loss
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.l2 = l2
-        self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.scoring = scoring
-        self.warm_start = warm_start
-        self.initial_parameters = initial_parameters
-        self.engine = engine
-        self.n_threads = n_threads
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
-        self.on_epoch = on_epoch
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
@@ -236,7 +193,7 @@ class TwoLayerClassifier(
         sample_weight : array-like of shape (n_samples,), optional
             How much each sample counts in the cost.
         X_val, y_val, sample_weight_val : as X, y, sample_weight, optional
-            Samples of your own to validate on, before each step.
+            Samples to validate on before each step.
 
         Returns
         -------
@@ -245,58 +202,42 @@ class TwoLayerClassifier(
         Raises
         ------
         ValueError
-            If the data or a setting is not possible; the sentence says what to do.
+            If the data or a setting is invalid; the sentence says what to do.
         """
-        self._check_settings()
-        given = X
-        X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=True)
-        seed = self._seed()
-        start, classes = self._start(np.unique(y))
-        codes = self._encode(y, classes)
-        rest, kept = self._validation(X, codes, sample_weight, X_val, y_val, sample_weight_val, classes, seed)
-        if rest is not None:
-            X, y, codes = X[rest], y[rest], codes[rest]
-            sample_weight = None if sample_weight is None else sample_weight[rest]
-        self.classes_ = classes
-        self.__dict__.pop("_solver", None)
-        told = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
-        if hasattr(self, "feature_names_in_"):  # callbacks get samples that predict knows by their names
-            told["X"] = given if rest is None else lambda: _safe_indexing(given, rest)
-        context = self._begin_callbacks(told)
-        at_hand: list[Arrays] = [{}]
-        max_epochs = int(self.max_iter) if isinstance(self.max_iter, Integral) else 1
-        with epoch_display(max_epochs, quiet=not self.verbose) as show:
-            model, result = fit_model(
-                X,
-                codes,
-                validation=kept,
-                n_hidden=self.n_hidden,
-                activation=self.activation,
-                loss=self.loss,
-                solver=self.solver,
-                learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                l2=self.l2,
-                sample_weight=weigh_classes(y, classes, self.class_weight, sample_weight),
-                classes=range(len(classes)),
+        settings, options = self._check_parameters()
+        goes_on = options.warm_start and self.__sklearn_is_fitted__()
+        start = self.parameters_ if goes_on else options.initial_parameters
+        samples = self._check_samples(X, y, sample_weight, self.classes_ if goes_on else None, reset=True)
+        kept, rest = None, None
+        if X_val is not None:
+            if y_val is None:
+                raise DataError("X_val needs y_val, its labels.")
+            kept = self._check_samples(X_val, y_val, sample_weight_val, samples.classes, reset=False)
+        elif settings.early_stopping:
+            rest, out = choose_validation(samples.dataset.known_labels, settings)
+            samples, kept = samples.take(rest), samples.take(out)
+        output = find_loss(settings.loss, count_outputs(len(samples.classes))).output
+        network = {"classes_": samples.classes, "out_activation_": _OUTPUT_NAMES[output]}
+        callbacks = self._begin_callbacks(X, samples, rest, network, settings.max_iter)
+        with epoch_display(settings.max_iter, quiet=not options.verbose) as show:
+            model, result = train(
+                samples.dataset,
+                settings,
+                sample_weight=samples.weight,
                 start=start,
-                engine=self.engine,
-                n_threads=self.n_threads,
-                dtype=self._dtype(X),
-                random_state=seed,
-                on_parameters=lambda parameters: at_hand.__setitem__(0, parameters),
-                on_epoch=self._listener(show, context, told, at_hand),
+                listeners=[each for each in (show, options.hook, callbacks) if each],
+                **({} if kept is None else self._validation(kept, settings, options.scoring, network)),
             )
-        self._keep(model.parameters, result, X.shape[0] * len(result.history))
-        self._warn(result, _FRAMES_TO_CALLER)
-        self._end_callbacks(context, told)
+        self._keep(samples.classes, model, result, samples.dataset.n_samples * len(result.history))
+        self._solver = None
+        self._warn(result, settings.tol, _FRAMES_TO_CALLER)
+        if callbacks:
+            callbacks.end(model.parameters)
         return self
 
     @available_if(_trains_in_parts)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Make one step, for `adam` one pass in mini-batches, with these samples; the solver goes on as it was.
+        """Make one step, for adam one pass in mini-batches, with these samples; the solver goes on as it was.
 
         Parameters
         ----------
@@ -314,41 +255,32 @@ class TwoLayerClassifier(
         Raises
         ------
         ValueError
-            If the data or a setting is not possible, `early_stopping` among them, as there is nothing to stop.
+            If the data or a setting is invalid; so is `early_stopping`, as there is nothing to stop.
         """
-        if self.early_stopping:
-            raise SettingError("partial_fit makes one step and cannot stop early: set early_stopping=False.")
-        self._check_settings()
-        first = not hasattr(self, "parameters_")
-        X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=first)
-        if first:
-            if classes is None:
-                raise SettingError("The first call of partial_fit needs classes, all labels that will ever come.")
-            self.classes_ = self._check_classes(np.unique(np.asarray(classes)))
-        elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
-            raise DataError(f"The classes {list(classes)} are not those of the first call: {list(self.classes_)}.")
-        weight = weigh_classes(y, self.classes_, self.class_weight, sample_weight)
-        dtype = self._dtype(X) if first else self.parameters_["W1"].dtype
-        job = Job(X, self._encode(y, self.classes_), 1.0, None, dtype, range(len(self.classes_)))
-        job.make_objectives(self.engine, self.n_threads, self.activation, self.loss, self.l2, weight, None)
-        variant = job.check_variant(self.n_hidden, self.solver, self.learning_rate, self.batch_size, self._seed())
-        start = job.start(variant, self.initial_parameters) if first else self.parameters_
-        if not hasattr(self, "_solver"):
-            self._solver = variant.make_solver()
-        before: list[Epoch] = vars(self).get("history_", [])
-        n_seen, n_steps = vars(self).get("t_", 0) + X.shape[0], vars(self).get("best_iter_", 0)
-        result = train(job.objective, self._solver, start, max_iter=1)
-        if before:
-            seconds = before[-1].seconds
-            new = [replace(epoch, iteration=len(before), seconds=seconds + epoch.seconds) for epoch in result.history]
-            result.history[:] = [*before, *new]
-        self._keep(result.parameters, result, n_seen)
-        self.best_iter_ = n_steps + result.n_iter
-        if result.status in (Status.DIVERGED, Status.INTERRUPTED):
-            self._warn(result, 3)
+        settings, options = self._check_parameters()
+        if settings.early_stopping:
+            raise SettingError("partial_fit makes one step and cannot stop early: set `early_stopping` to False.")
+        first = not self.__sklearn_is_fitted__()
+        known = self._check_classes(classes, first=first)
+        samples = self._check_samples(X, y, sample_weight, known, reset=first)
+        n_steps = vars(self).get("best_iter_", 0)
+        settings = replace(settings, max_iter=n_steps + 1, tol=0.0)
+        if not first:
+            settings = replace(settings, dtype=str(self.parameters_["W1"].dtype))
+        model, result = train(
+            samples.dataset,
+            settings,
+            sample_weight=samples.weight,
+            start=options.initial_parameters if first else self.parameters_,
+            state=self._state(settings, n_steps) if n_steps else None,
+        )
+        self._keep(known, model, result, vars(self).get("t_", 0) + samples.dataset.n_samples)
+        if result.state and result.status is not Status.DIVERGED:  # else the solver has seen what is out of range
+            self._solver = result.state.solver
+        self._warn(result, 0.0, 3)
         return self
 
-    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+    def predict(self, X: Any) -> Array:
         """Return the class of each row: the second where A2 > 0.5 with one output, else that of the largest output.
 
         Parameters
@@ -360,53 +292,25 @@ class TwoLayerClassifier(
         array of shape (n_samples,), entries from `classes_`
         """
         model, X = self._model(X)
-        predicted: np.ndarray[Any, Any] = self.classes_[model.predict(X)]
-        return predicted
+        return self.classes_[model.predict(X)]
 
-    def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:
-        """Return the share of each class: (1 - A2, A2) with one output, else A2 divided by its sum over the outputs.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples, n_classes), in the order of `classes_`
-        """
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, a column each: (1 - A2, A2), or A2, divided by its sum if sigmoid."""
         model, X = self._model(X)
         return model.predict_proba(X)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray[Any, Any]:
+    def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))  # type: ignore[no-any-return]
+            return np.log(self.predict_proba(X))
 
-    def decision_function(self, X: Any) -> np.ndarray[Any, Any]:
-        """Return Z2, the logit of the outputs.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples,) with two classes, greater than 0 for `classes_[1]`; else (n_samples, n_classes)
-        """
+    def decision_function(self, X: Any) -> Array:
+        """Return the logits Z2: with two classes one a row, greater than 0 for `classes_[1]`; else a column a class."""
         model, X = self._model(X)
         return model.decision_function(X)
 
-    def transform(self, X: Any) -> np.ndarray[Any, Any]:
-        """Return the activations A1 of the hidden units.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of shape (n_samples, n_hidden)
-        """
+    def transform(self, X: Any) -> Array:
+        """Return the activations A1 of the hidden units, a column each."""
         model, X = self._model(X)
         return model.transform(X)
 
@@ -422,25 +326,9 @@ class TwoLayerClassifier(
         labels = self.classes_.tolist()
         if all(isinstance(label, float) and label.is_integer() for label in labels):
             labels = [int(label) for label in labels]
-        if not (all(type(label) is int for label in labels) or all(type(label) is str for label in labels)):
+        if {type(label) for label in labels} not in ({int}, {str}):
             raise DataError(f"A model file holds classes that are whole numbers or text, not {labels[0]!r}.")
-        settings = {
-            name: getattr(self, name)
-            for name in (
-                "n_hidden",
-                "activation",
-                "loss",
-                "solver",
-                "learning_rate",
-                "batch_size",
-                "max_iter",
-                "tol",
-                "l2",
-            )
-        }
-        settings |= {"engine": self.engine_, "n_iter": self.n_iter_, "status": self.status_}
-        settings = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
-        return Model(self.parameters_, tuple(labels), (self.n_features_in_,), 1.0, self.activation, settings)
+        return replace(self._make_model(labels), settings=self._record)
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
@@ -456,62 +344,43 @@ class TwoLayerClassifier(
             If the model is of a table, whose columns are its own to encode, or divides its features.
         """
         if model.table is not None or model.scale != 1:
-            raise DataError("This model prepares its samples itself: call its own predict, or train on plain rows.")
-        classifier = cls(n_hidden=model.parameters["W1"].shape[0], activation=model.activation)
-        classifier.classes_ = np.asarray(model.classes)
+            raise DataError("This model does its own preprocessing: call its own predict, or train on plain rows.")
+        loss = "log" if model.output == "softmax" else "square"
+        classifier = cls(n_hidden=len(model.parameters["W1"]), activation=model.activation, loss=loss)
         classifier.n_features_in_ = model.n_features
-        classifier.parameters_ = dict(model.parameters)
+        classifier._set_network(np.asarray(model.classes), model)
         return classifier
 
     @property
-    def coefs_(self) -> list[np.ndarray[Any, Any]]:
+    def coefs_(self) -> list[Array]:
         """The transposes of W1 and W2, as scikit-learn's networks have them."""
-        return [self._fitted()[name].T for name in ("W1", "W2")]
+        return [self.parameters_[name].T for name in ("W1", "W2")]
 
     @property
-    def intercepts_(self) -> list[np.ndarray[Any, Any]]:
+    def intercepts_(self) -> list[Array]:
         """The biases b1 and b2, flat."""
-        return [self._fitted()[name][:, 0] for name in ("b1", "b2")]
-
-    @property
-    def n_layers_(self) -> int:
-        """Inputs, hidden units, outputs."""
-        self._fitted()
-        return 3
-
-    @property
-    def n_outputs_(self) -> int:
-        """One for two classes, else one a class."""
-        n_outputs: int = self._fitted()["W2"].shape[0]
-        return n_outputs
-
-    @property
-    def out_activation_(self) -> str:
-        """The sigmoid, by scikit-learn's name."""
-        self._fitted()
-        return "logistic"
+        return [self.parameters_[name][:, 0] for name in ("b1", "b2")]
 
     @property
     def loss_curve_(self) -> list[float]:
         """The cost before each step."""
-        return [epoch.cost for epoch in self._recorded()]
+        return [epoch.cost for epoch in self.history_]
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
         """The cost of the validation samples before each step; None without any."""
-        costs = [epoch.validation_cost for epoch in self._recorded()]
-        return None if None in costs or not costs else costs  # type: ignore[return-value]
+        return _curve([epoch.validation_cost for epoch in self.history_])
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """The score of the validation samples before each step; None without any."""
-        scores = [epoch.validation_score for epoch in self._recorded()]
-        return None if None in scores or not scores else scores  # type: ignore[return-value]
+        return _curve([epoch.validation_score for epoch in self.history_])
 
     @property
     def best_loss_(self) -> float | None:
-        """The smallest cost; None where the validation score rules."""
-        return None if self.early_stopping else min([*self.loss_curve_, self.loss_])
+        """The smallest cost; None with early stopping, which chooses by the validation score."""
+        costs = [*self.loss_curve_, self.loss_]
+        return None if self.early_stopping else min(costs)
 
     @property
     def best_validation_score_(self) -> float | None:
@@ -521,8 +390,7 @@ class TwoLayerClassifier(
 
     @property
     def _n_features_out(self) -> int:
-        n_hidden: int = self.parameters_["W1"].shape[0]
-        return n_hidden
+        return len(self.parameters_["W1"])
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether there are parameters."""
@@ -535,209 +403,105 @@ class TwoLayerClassifier(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _fitted(self) -> Arrays:
-        """Return the parameters; an AttributeError, as of any other attribute, where there are none yet."""
-        if "parameters_" not in vars(self):
-            raise AttributeError("This TwoLayerClassifier has not been fitted yet: call fit first.")
-        return self.parameters_
+    def _check_parameters(self) -> tuple[Any, Options]:
+        """Return the settings of the training and the estimator's own options, checked."""
+        own = Options.make({each.name: getattr(self, each.name) for each in setting_fields(Options)})
+        values = {each.name: getattr(self, each.name) for each in setting_fields(self._settings)}
+        return self._settings.make({**values, "random_state": own.random_state}), own
 
-    def _recorded(self) -> list[Epoch]:
-        if "history_" not in vars(self):
-            raise AttributeError("This TwoLayerClassifier has no history: call fit first.")
-        return self.history_
-
-    def _check_training_data(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
-        """Return samples as they are stored, labels, and weights, checked."""
-        if y is None:
-            raise DataError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=reset)
-        y = column_or_1d(y, warn=True)
-        if len(y) != X.shape[0]:
-            raise DataError(f"Each sample needs one label: got {X.shape[0]:,} samples and {len(y):,} labels.")
+    def _check_samples(self, X: Any, y: Any, sample_weight: Any, classes: Array | None, *, reset: bool) -> _Samples:
+        """Return samples as they are stored, labels by the classes that are known or found, and weights, checked."""
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric", reset=reset)
         check_classification_targets(y)
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight, float)
-            sample_weight = np.full(len(y), sample_weight) if sample_weight.ndim == 0 else sample_weight
-            if sample_weight.shape != y.shape:
-                raise DataError(f"Each sample needs one weight: got the shape {sample_weight.shape} of weights.")
-        return X, y, sample_weight
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        known: Any = np.unique(y) if classes is None else classes
+        return _Samples(Dataset("X", MemoryRows(X), Labels.of(y, known), X.shape[1:]), known, weight)
 
-    def _check_settings(self) -> None:
-        """Check the settings that are the estimator's own; those of the network are checked where it is made."""
-        checks: dict[str, tuple[bool, str]] = {
-            "activation": (isinstance(self.activation, str), "text"),
-            "solver": (isinstance(self.solver, str), "text"),
-            "early_stopping": (isinstance(self.early_stopping, (bool, np.bool_)), "True or False"),
-            "warm_start": (isinstance(self.warm_start, (bool, np.bool_)), "True or False"),
-            "validation_fraction": (
-                isinstance(self.validation_fraction, Real) and 0 < self.validation_fraction < 1,
-                "a number between 0 and 1",
-            ),
-            "n_iter_no_change": (
-                isinstance(self.n_iter_no_change, Integral) and self.n_iter_no_change >= 1,
-                "a whole number of at least 1",
-            ),
-            "scoring": (
-                self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring),
-                "the name of a scorer, a function or None",
-            ),
-            "verbose": (isinstance(self.verbose, Integral) and self.verbose >= 0, "a whole number of at least 0"),
-            "on_epoch": (self.on_epoch is None or callable(self.on_epoch), "a function or None"),
-        }
-        for name, (is_right, wanted) in checks.items():
-            if not is_right:
-                raise SettingError(f"{name} must be {wanted}; got {getattr(self, name)!r}.")
-        if isinstance(self.scoring, str):
-            from sklearn.metrics import get_scorer_names
+    def _check_classes(self, classes: Any, *, first: bool) -> Array:
+        """Return the classes of partial_fit: those of the first call."""
+        given = None if classes is None else np.unique(np.asarray(classes))
+        if first and given is None:
+            raise SettingError("The first call of partial_fit needs `classes`: all labels that will ever occur.")
+        if not first and given is not None and not np.array_equal(given, self.classes_):
+            raise DataError(f"The classes {list(classes)} differ from those of the first call: {list(self.classes_)}.")
+        return given if first else self.classes_  # type: ignore[return-value]
 
-            if self.scoring not in get_scorer_names():
-                message = f"There is no scorer {self.scoring!r}: see sklearn.metrics.get_scorer_names()"
-                raise SettingError(f"{message} for those there are.")
-
-    def _seed(self) -> int:
-        """Return the seed: the one given, else one drawn."""
-        if isinstance(self.random_state, (int, np.integer)) and self.random_state >= 0:
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    def _dtype(self, X: Any) -> Any:
-        """Return the type of the computation."""
-        if self.dtype is not None:
-            return self.dtype
-        return DTYPES[0] if X.dtype in _NARROW else DTYPES[1]
-
-    @staticmethod
-    def _check_classes(classes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        if len(classes) < 2:
-            raise DataError(f"All samples are of one class, {classes[0]}: give samples of at least two classes.")
-        return classes
-
-    def _start(self, classes: np.ndarray[Any, Any]) -> tuple[Any, np.ndarray[Any, Any]]:
-        """Return where to start, and the classes: those of the last time, where the training goes on from there."""
-        if not (self.warm_start and hasattr(self, "parameters_")):
-            return self.initial_parameters, self._check_classes(classes)
-        strange = np.setdiff1d(classes, self.classes_)
-        if len(strange):
-            raise DataError(
-                f"With warm_start the classes stay those of the first fit, {list(self.classes_)}; got {strange[0]!r}."
-            )
-        return self.parameters_, self.classes_
-
-    @staticmethod
-    def _encode(y: np.ndarray[Any, Any], classes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the place of each label among the classes."""
-        known = np.isin(y, classes)
-        if not known.all():
-            raise DataError(f"There is a label {y[~known][0]!r} that is not among the classes {list(classes)}.")
-        return np.searchsorted(classes, y)
-
-    def _validation(
-        self,
-        X: Any,
-        codes: np.ndarray[Any, Any],
-        sample_weight: Any,
-        X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
-        classes: np.ndarray[Any, Any],
-        seed: int,
-    ) -> tuple[np.ndarray[Any, Any] | None, ValidationSet | None]:
-        """Return the rows that are left to learn from, None for all, and the validation samples."""
-        rest = None
-        if X_val is not None:
-            if y_val is None:
-                raise DataError("X_val needs y_val, its labels.")
-            X_val, y_val, sample_weight_val = self._check_training_data(X_val, y_val, sample_weight_val, reset=False)
-            codes_val = self._encode(y_val, classes)
-        elif not self.early_stopping:
-            return None, None
-        else:
-            rest, out = hold_out(codes, self.validation_fraction, seed)
-            if not len(out):
-                message = f"validation_fraction {self.validation_fraction:g} of {len(codes):,} samples leaves none"
-                raise DataError(f"{message} to validate on: make it larger, or give X_val and y_val.")
-            X_val, codes_val, y_val = X[out], codes[out], classes[codes[out]]
-            sample_weight_val = None if sample_weight is None else sample_weight[out]
-        weight = weigh_classes(y_val, classes, self.class_weight, sample_weight_val)
-        return rest, ValidationSet(
-            X_val,
-            codes_val,
-            weight,
-            score=self._score_function(X_val, y_val, weight if self.scoring is None else sample_weight_val, classes),
-            patience=self.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol if self.early_stopping else 0.0,
-        )
-
-    def _score_function(
-        self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray[Any, Any]
-    ) -> Callable[[Arrays], float] | None:
-        """Return what gives parameters their validation score; None for the plain accuracy."""
-        if self.scoring is None and sample_weight is None:
-            return None
+    def _validation(self, kept: _Samples, settings: Any, scoring: Any, network: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a training for the samples to validate on."""
+        given = {"validation": kept.dataset, "sample_weight_val": kept.weight}
+        counted = weigh_classes(kept.dataset.known_labels, settings.class_weight, kept.weight)
+        if scoring is None and counted is None:
+            return given  # the plain accuracy
         from sklearn.metrics import check_scoring
 
-        scorer = check_scoring(self, scoring=self.scoring)
-        probe = copy.copy(self)
-        probe.classes_ = classes
+        scorer = check_scoring(self, scoring=scoring)
+        weight = counted if scoring is None else kept.weight
+        takes_weights = scoring is None or "sample_weight" in inspect.signature(scorer).parameters
+        weights = {} if weight is None or not takes_weights else {"sample_weight": weight}
+        probe, X, y = copy.copy(self), kept.X, kept.y
+        probe.__dict__.update(network)
         probe.__dict__.pop("feature_names_in_", None)  # the samples have lost theirs
-        takes_weights = self.scoring is None or "sample_weight" in inspect.signature(scorer).parameters
-        weights = {"sample_weight": sample_weight} if sample_weight is not None and takes_weights else {}
 
-        def score(parameters: Arrays) -> float:
-            probe.parameters_ = parameters
+        def score(parameters: Parameters) -> float:
+            probe.parameters_ = dict(parameters)
             return float(scorer(probe, X, y, **weights))
 
-        return score
+        return {**given, "score": score}
 
-    def _listener(
-        self, show: Callable[[Epoch], None], context: Any, told: dict[str, Any], at_hand: list[Arrays]
-    ) -> Callable[[Epoch], bool]:
-        """Return what is called with each epoch: the progress, the hook and the callbacks of scikit-learn."""
-
-        def listen(epoch: Epoch) -> bool:
-            show(epoch)
-            stop = bool(self.on_epoch(epoch)) if self.on_epoch is not None else False
-            if context is None:
-                return stop
-            step = context.subcontext(task_name="iteration")
-            step.call_on_fit_task_begin(estimator=self, **told)
-            attributes = {"parameters_": at_hand[0], "classes_": self.classes_}
-            ended = step.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: attributes, **told)
-            return bool(ended) or stop
-
-        return listen
-
-    def _begin_callbacks(self, told: dict[str, Any]) -> Any:
+    def _begin_callbacks(
+        self, given: Any, samples: _Samples, rest: Array | None, network: Mapping[str, Any], max_iter: int
+    ) -> _Callbacks | None:
         """Tell the callbacks of scikit-learn, where there are any, that the fit begins."""
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
             return None
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **told)
-        return context
+        X: Any = samples.X
+        if hasattr(self, "feature_names_in_"):  # predict knows samples by their names
+            X = given if rest is None else lambda: _safe_indexing(given, rest)
+        metadata = None if samples.weight is None else {"sample_weight": samples.weight}
+        return _Callbacks(self, {"X": X, "y": samples.y, "metadata": metadata}, network, max_iter)
 
-    def _end_callbacks(self, context: Any, told: dict[str, Any]) -> None:
-        if context is not None:
-            attributes = {"parameters_": self.parameters_, "classes_": self.classes_}
-            context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: attributes, **told)
+    def _state(self, settings: Any, n_steps: int) -> State:
+        """Return where a training goes on after some steps."""
+        parameters, history = Parameters.of(self.parameters_), self.history_[:n_steps]
+        fresh = make_solver(settings).begin(parameters)
+        solver = self._solver if type(self._solver) is type(fresh) else fresh  # another solver begins anew
+        engine = self.engine_.partition("; before")[0]  # what computed before that would make it ever longer
+        return State(n_steps, parameters, solver, epochs=history, seconds=history[-1].seconds, engine=engine)
 
-    def _keep(self, parameters: Arrays, result: Result, n_seen: int) -> None:
+    def _set_network(self, classes: Array, model: Model) -> None:
+        """Take over the network of a model."""
+        self.classes_, self.parameters_ = classes, dict(model.parameters)
+        self.n_layers_, self.n_outputs_ = 3, len(model.parameters["W2"])
+        self.out_activation_, self._record = _OUTPUT_NAMES[model.output], dict(model.settings)
+
+    def _keep(self, classes: Array, model: Model, result: Result, n_seen: int) -> None:
         """Remember what a training left."""
-        self.parameters_, self.history_ = parameters, result.history
-        self.status_, self.message_, self.engine_ = str(result.status), result.message, result.engine
+        self._set_network(classes, model)
+        self.history_, self.status_, self.message_ = result.history, str(result.status), result.message
         self.n_iter_, self.best_iter_ = len(result.history), result.n_iter
         self.loss_, self.t_, self._last_score = result.cost, n_seen, result.validation_score
+        self.engine_ = result.engine
 
-    def _warn(self, result: Result, n_frames: int) -> None:
-        """Say once what is to be done about a training that did not come to its end."""
+    @staticmethod
+    def _warn(result: Result, tol: float, n_frames: int) -> None:
+        """Say once what to do about a training that did not reach its goal."""
         if result.status in (Status.DIVERGED, Status.INTERRUPTED):
             warnings.warn(result.message, ConvergenceWarning, stacklevel=n_frames)
-        elif result.status is Status.FINISHED and self.tol > 0:
-            message = f"{result.message} The gradient is still larger than tol={self.tol:g}: raise max_iter or tol, or"
-            warnings.warn(f"{message} bring the features to one scale.", ConvergenceWarning, stacklevel=n_frames)
+        elif result.status is Status.FINISHED and tol > 0:
+            message = f"{result.message} The gradient is still larger than tol={tol:g}: increase max_iter or tol, or"
+            warnings.warn(f"{message} scale the features.", ConvergenceWarning, stacklevel=n_frames)
+
+    def _make_model(self, classes: Sequence[Any]) -> Model:
+        """Return the network as a model of some names of its classes."""
+        shape, output = (self.n_features_in_,), "softmax" if self.out_activation_ == "softmax" else "sigmoid"
+        return Model(self.parameters_, tuple(classes), shape, 1.0, self.activation, output=output)
 
     def _model(self, X: Any) -> tuple[Model, Any]:
         """Return the network as a model of the places of the classes, and the checked samples."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
-        places = tuple(range(len(self.classes_)))
-        return Model(self.parameters_, places, (self.n_features_in_,), activation=self.activation), X
+        return self._make_model(range(len(self.classes_))), X
+
+
+def _curve(values: list[Any]) -> list[float] | None:
+    return None if None in values or not values else values
