@@ -1,7 +1,6 @@
-"""`twolayer export`, used as from a shell: a run becomes files that say what `twolayer predict` says."""
+"""`twolayer export`, used as from a shell: a run becomes files that predict what `twolayer predict` does."""
 
 import csv
-import importlib
 import json
 import os
 import random
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from twolayer import cli, save
-from twolayer.files.source import TARGETS, export_model
+from twolayer.export.targets import export_model
 
 OWN = {"c": "small_run.h", "js": "small_run.mjs", "python": "small_run.py", "json": "small_run.json"}
 each_target = pytest.mark.parametrize("target", list(OWN))
@@ -42,7 +41,7 @@ def call(capfdbinary):
 
 @each_target
 def test_a_run_is_written_under_its_name(call, small_model, target):
-    """In the current folder, by letters that are safe in code; the file and its size are told."""
+    """In the current folder, by letters that are safe in code; the file and its size are printed."""
     code, out, err = call("export", "runs/small-run", "--to", target)
     content = Path(OWN[target]).read_bytes()
 
@@ -98,7 +97,7 @@ def test_only_a_file_that_is_named_is_replaced(call):
 
     code, out, err = call("export", "runs/small-run", "--to", "python")
     assert (code, out, Path("small_run.py").read_text()) == (2, "", "mine")
-    assert err == "twolayer: small_run.py is there already: name a file with --out, which replaces it.\n"
+    assert err == "twolayer: small_run.py already exists: to replace it, name it with --out.\n"
 
     assert call("export", "runs/small-run", "--to", "python", "--out", "small_run.py")[0] == 0
     assert "def predict(row):" in Path("small_run.py").read_text()
@@ -112,12 +111,12 @@ def test_only_a_file_that_is_named_is_replaced(call):
         (("--to", "c"), "Missing argument 'MODEL'"),
         (("nowhere", "--to", "c"), "There is no file nowhere"),
         (("runs", "--to", "c"), "The folder runs has no model.safetensors"),
-        (("text.safetensors", "--to", "c"), "text.safetensors is not a twolayer model that can be read"),
+        (("text.safetensors", "--to", "c"), "text.safetensors is not a valid twolayer model"),
         (("runs/small-run", "--to", "c", "--out", "runs"), "runs is a folder: name a file in it."),
         (("runs/small-run", "--to", "c", "--out", "nowhere/net.h"), "Cannot write nowhere/net.h"),
         (("runs/small-run", "--to", "c", "--out", "/proc/net.h"), "Cannot write /proc/net.h"),
         (("runs/small-run", "--to", "c", "--out", "text.safetensors/net.h"), "Cannot write text.safetensors/net.h"),
-        (("runs/small-run", "--to", "c", "--out", "-", "--json"), "both print to stdout: leave one of them out."),
+        (("runs/small-run", "--to", "c", "--out", "-", "--json"), "both write to stdout: leave one of them out."),
     ],
 )
 def test_a_wrong_input_gets_one_sentence(call, arguments, sentence):
@@ -130,14 +129,6 @@ def test_a_wrong_input_gets_one_sentence(call, arguments, sentence):
     assert sentence in err
     assert len(err.splitlines()) == 1
     assert sorted(os.listdir()) == ["runs", "text.safetensors"]
-
-
-@pytest.mark.parametrize("target", list(TARGETS))
-def test_each_target_has_its_function(target):
-    """The table names modules and functions that are there."""
-    module, function = TARGETS[target].function.split(":")
-
-    assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_a_table_goes_all_the_way(call):
@@ -189,7 +180,7 @@ def test_a_module_stands_in_nobodys_way(call, name):
     ],
 )
 def test_a_file_says_how_it_is_used_by_its_own_name(call, target, name, line):
-    """Whatever it is called, what it says can be done."""
+    """The usage at its top works, whatever the file is called."""
     assert call("export", "runs/small-run", "--to", target, "--out", name)[0] == 0
 
     assert line in Path(name).read_text()

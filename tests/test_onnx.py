@@ -1,4 +1,4 @@
-"""An ONNX file says what its model says, of plain rows and of tables, whatever their columns are called."""
+"""An ONNX file predicts what its model does, of plain rows and of tables, whatever their columns are called."""
 
 import json
 import sys
@@ -11,20 +11,26 @@ from hypothesis import strategies as st
 
 import twolayer
 from tests.strategies import SEEDS
-from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.data.tables import as_table
+from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.equations import ACTIVATIONS
 from twolayer.errors import DataError, SettingError
-from twolayer.files import onnx as module
-from twolayer.files.onnx import to_bytes
-from twolayer.files.scorer import SPACES
+from twolayer.export import onnx as module
+from twolayer.export.samples import SPACES
+from twolayer.export.targets import export_model
 from twolayer.model import Model
 
 onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
 
 
+def to_bytes(model):
+    """Return the ONNX file of a model."""
+    return export_model(model, "onnx", "net")
+
+
 def run(content, feeds):
-    """Return what onnxruntime says."""
+    """Return what onnxruntime predicts."""
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, feeds)
 
 
@@ -33,16 +39,21 @@ def make_model(random, n_x, classes, *, n_h=4, dtype="float64", **kwargs):
     n_y = 1 if len(classes) == 2 else len(classes)
     shapes = {"W1": (n_h, n_x), "b1": (n_h, 1), "W2": (n_y, n_h), "b2": (n_y, 1)}
     parameters = {name: random.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    kwargs["output"] = kwargs.get("output", "sigmoid") if n_y > 1 else "sigmoid"
     return Model(parameters, tuple(classes), (n_x,), **kwargs)
 
 
 def check_same(model, samples, feeds, content=None):
-    """Check labels, where no other class is as near, and shares within 1e-6."""
-    label, shares = run(content or to_bytes(model), feeds)
+    """Check labels, where no other class is as near, and probabilities within 1e-6."""
+    label, probabilities = run(content or to_bytes(model), feeds)
     expected = model.predict_proba(samples)
-    assert (shares.dtype, shares.shape, label.shape) == (expected.dtype, expected.shape, expected.shape[:1])
+    assert (probabilities.dtype, probabilities.shape, label.shape) == (
+        expected.dtype,
+        expected.shape,
+        expected.shape[:1],
+    )
     assert label.dtype == (object if isinstance(model.classes[0], str) else np.int64)
-    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
     first, second = np.sort(expected)[:, :-3:-1].T
     clear = first - second > 1e-6
     np.testing.assert_array_equal(label[clear].astype("U"), model.predict(samples)[clear].astype("U"))
@@ -56,7 +67,7 @@ DIGITS = {
 
 
 @pytest.mark.parametrize("name", DIGITS)
-def test_a_thousand_digits_have_the_shares_of_the_model(name):
+def test_a_thousand_digits_have_the_probabilities_of_the_model(name):
     """Raw pixels go in: the graph divides them."""
     digits, kwargs = DIGITS[name]
     X, y, X_test, _ = twolayer.load_mnist(digits)
@@ -76,31 +87,34 @@ LABELS = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=5, uniq
     classes=LABELS,
     n_x=st.integers(1, 6),
     n_h=st.integers(1, 5),
-    activation=st.sampled_from(["sigmoid", "tanh", "relu"]),
+    activation=st.sampled_from(list(ACTIVATIONS)),
+    output=st.sampled_from(["sigmoid", "softmax"]),
     dtype=st.sampled_from(["float32", "float64"]),
     scale=st.sampled_from([1.0, 255.0, 0.1]),
     m=st.integers(1, 30),
     seed=SEEDS,
 )
-def test_any_network_has_the_shares_of_the_model(classes, n_x, n_h, activation, dtype, scale, m, seed):
-    """Whatever its classes, sizes, activation, type and scale."""
+def test_any_network_has_the_probabilities_of_the_model(classes, n_x, n_h, activation, output, dtype, scale, m, seed):
+    """Whatever its classes, sizes, activation, output, type and scale."""
     random = np.random.default_rng(seed)
-    model = make_model(random, n_x, classes, n_h=n_h, dtype=dtype, activation=activation, scale=scale)
+    others = {"activation": activation, "output": output, "scale": scale}
+    model = make_model(random, n_x, classes, n_h=n_h, dtype=dtype, **others)
     X = (scale * random.standard_normal((m, n_x))).astype(dtype)
 
     check_same(model, X, {"X": X})
 
 
-def test_small_shares_stay_exact():
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_small_probabilities_stay_exact(output):
     """Logits of -20 to -90, of which a common sigmoid would make the same tiny number."""
     logits = np.array([[-20.0], [-30.0], [-90.0]])
     parameters = {"W1": np.zeros((1, 1)), "b1": np.zeros((1, 1)), "W2": np.zeros((3, 1)), "b2": logits}
     for dtype in ("float32", "float64"):
-        model = Model({name: value.astype(dtype) for name, value in parameters.items()}, (0, 1, 2), (1,))
-        label, shares = run(to_bytes(model), {"X": np.zeros((1, 1), dtype)})
+        model = Model({name: value.astype(dtype) for name, value in parameters.items()}, (0, 1, 2), (1,), output=output)
+        label, probabilities = run(to_bytes(model), {"X": np.zeros((1, 1), dtype)})
 
         assert label.tolist() == [0]
-        np.testing.assert_allclose(shares, model.predict_proba(np.zeros((1, 1))), rtol=1e-5)
+        np.testing.assert_allclose(probabilities, model.predict_proba(np.zeros((1, 1))), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -126,8 +140,8 @@ def test_any_number_of_rows_goes_in(table):
     for n in (0, 1, 1000):
         texts = random.choice(["p", " q", "r", "?"], (n, 1)).astype(object)
         feeds = {"a": texts, "b": random.random((n, 1))} if table else {"X": random.random((n, 4))}
-        label, shares = run(content, feeds)
-        assert (label.shape, shares.shape) == ((n,), (n, 3))
+        label, probabilities = run(content, feeds)
+        assert (label.shape, probabilities.shape) == ((n,), (n, 3))
 
 
 # What a table may hold beside its levels: missing ones, others, and white space at the ends.
@@ -165,7 +179,7 @@ def tables(draw):
 
 @given(tables(), st.sampled_from(["float32", "float64"]), st.sampled_from(["ab", "abc"]), SEEDS)
 @settings(max_examples=3 * settings.default.max_examples // 5)
-def test_any_table_has_the_shares_of_the_model(table, dtype, classes, seed):
+def test_any_table_has_the_probabilities_of_the_model(table, dtype, classes, seed):
     """Odd names, odd levels, white space, large means, missing values."""
     encoding, values = table
     model = make_model(np.random.default_rng(seed), encoding.n_values, classes, dtype=dtype, table=encoding)
@@ -201,11 +215,11 @@ def test_the_file_says_what_it_is(small_model):
     """Who wrote it, its classes, what it computes; and equal models give equal bytes."""
     content = to_bytes(small_model)
     proto = onnx.load_from_string(content)
-    told = {entry.key: entry.value for entry in proto.metadata_props}
+    properties = {entry.key: entry.value for entry in proto.metadata_props}
 
     assert (proto.producer_name, proto.producer_version) == ("twolayer", twolayer.__version__)
-    assert json.loads(told["classes"]) == [0, 1]
-    assert "6 numbers (2 x 3), each divided by 255" in told["computes"]
+    assert json.loads(properties["classes"]) == [0, 1]
+    assert "6 numbers (2 x 3), each divided by 255" in properties["computes"]
     assert [value.name for value in proto.graph.input] == ["X"]
     assert [value.name for value in proto.graph.output] == ["label", "probabilities"]
     assert to_bytes(replace(small_model, settings={})) == content
@@ -221,7 +235,7 @@ def test_a_missing_package_is_named_by_its_extra(monkeypatch, small_model, packa
 
 
 UNWRITABLE = {
-    "a class of 65 bits": (lambda random: make_model(random, 1, (0, 2**63)), "64 bits"),
+    "a class of 65 bits": (lambda random: make_model(random, 1, (0, 2**63)), "64-bit integers"),
     "a column without a name": (
         lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (NumberColumn("", 0.0, 1.0),))),
         "the name ''",
@@ -238,7 +252,7 @@ UNWRITABLE = {
 
 
 @pytest.mark.parametrize("name", UNWRITABLE)
-def test_what_onnx_cannot_hold_is_told(name):
+def test_what_onnx_cannot_hold_is_reported(name):
     """One sentence each."""
     make, sentence = UNWRITABLE[name]
 
@@ -246,11 +260,11 @@ def test_what_onnx_cannot_hold_is_told(name):
         to_bytes(make(np.random.default_rng(0)))
 
 
-def test_parameters_beyond_two_gigabytes_are_told(monkeypatch, small_model):
+def test_parameters_beyond_two_gigabytes_are_refused(monkeypatch, small_model):
     """Before anything is written."""
     monkeypatch.setattr(module, "MAX_BYTES", 10)
 
-    with pytest.raises(DataError, match="less than 2 GiB"):
+    with pytest.raises(DataError, match="limited to 2 GiB"):
         to_bytes(small_model)
 
 
@@ -267,5 +281,5 @@ def test_a_file_that_says_otherwise_is_not_given(monkeypatch, small_model, chang
     original = module._to_proto
     monkeypatch.setattr(module, "_to_proto", lambda onnx, model: original(onnx, replace(model, **changes)))
 
-    with pytest.raises(DataError, match="away from the shares"):
+    with pytest.raises(DataError, match="from the probabilities"):
         to_bytes(small_model)

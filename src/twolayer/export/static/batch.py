@@ -1,0 +1,41 @@
+"""A trained network as an object of a framework.
+
+    network()  # a new one each time; it takes rows of plain numbers, or what `encode` makes of a table's rows
+    predict(rows)  # the class of each row, one of `classes`
+    predict_proba(rows)  # the probability of each class in their order, for each row
+    self_test()  # the largest deviation from what twolayer computes
+
+A row is a sequence of numbers, as they were in the training data; for a model of a table it is a mapping of each
+column's name to a number or a text, None or NaN where missing. Run as a script, this file tests itself.
+"""
+
+import functools
+
+from framework import compute, network
+from rows import VECTORS, classes, decide, encode, largest_deviation, report
+
+
+def predict(rows):
+    """Return the class of each row."""
+    return [classes[decide(probabilities)] for probabilities in predict_proba(rows)]
+
+
+def predict_proba(rows):
+    """Return the probability of each class, for each row."""
+    values = [encode(row, scale=1) for row in rows]
+    return compute(own_network(), values) if values else []
+
+
+def self_test():
+    """Return the largest deviation of the probabilities of the test vectors from those that twolayer computed."""
+    return largest_deviation(predict_proba([vector["row"] for vector in VECTORS]))
+
+
+@functools.cache
+def own_network():
+    """Return the network that `predict_proba` uses."""
+    return network()
+
+
+if __name__ == "__main__":
+    report(self_test())

@@ -1,0 +1,128 @@
+"""What the Python programs share: the model, and how a row becomes values and outputs become a class."""
+
+import json
+import math
+import operator
+import re
+import sys
+
+MODEL = json.loads(
+    r"""{
+  "classes": ["no", "yes"], "class_type": "text", "threshold": 0.5, "input": {"shape": [1], "scale": 2.0},
+  "activation": "tanh", "expression": "tanh(z)", "output": "sigmoid", "dtype": "float64",
+  "W1": [[1.0]], "W2": [[2.0]], "b1": [0.0], "b2": [0.0],
+  "tolerance": 1e-6, "test_vectors": [{"row": [0.0], "shares": [0.5, 0.5]}]
+}
+"""
+)
+classes = tuple(MODEL["classes"])
+THRESHOLD = MODEL["threshold"]  # of two classes the second is predicted where its probability is greater
+VECTORS = MODEL["test_vectors"]
+N_INPUTS = len(MODEL["W1"][0])
+SCALE = MODEL["input"].get("scale", 1.0)
+COLUMNS = MODEL["input"].get("columns")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def encode(row, scale=SCALE):
+    """Return the values that enter the network."""
+    return encode_numbers(row, scale) if COLUMNS is None else encode_columns(row)
+
+
+def encode_numbers(row, scale):
+    """Return the numbers of a row, divided by the scale."""
+    try:
+        values = [float(value) / scale for value in row]
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("A row must be a sequence of numbers.") from None
+    if len(values) != N_INPUTS:
+        raise ValueError(f"A row must have {N_INPUTS} numbers, this one has {len(values)}.")
+    if not all(map(math.isfinite, values)):
+        raise ValueError("A row must have finite numbers only.")
+    return values
+
+
+def encode_columns(row):
+    """Return the values of a row that is a mapping of the columns' names to numbers and texts."""
+    values = []
+    for column in COLUMNS:
+        try:
+            value = row[column["name"]]
+        except (KeyError, TypeError, IndexError):
+            raise ValueError(f"The row has no column {column['name']!r}.") from None
+        value = without_missing(value)
+        values += encode_category(column, value) if "levels" in column else encode_number(column, value)
+        values += [float(value is None)] * column["flagged"]
+    return values
+
+
+def without_missing(value):
+    """Return a value, a text without white space at its ends, or None where it is missing."""
+    if isinstance(value, str):
+        value = value.strip(MODEL["input"]["spaces"])
+        return None if value in MODEL["input"]["missing"] else value
+    is_nan = value != value  # noqa: PLR0124 - math.isnan takes numbers only
+    return None if is_nan else value
+
+
+def encode_number(column, value):
+    """Return a number in standard deviations from the mean, or the fill value of a missing one."""
+    if value is None:
+        return [column["fill"]]
+    is_number = bool(NUMBER.fullmatch(value)) if isinstance(value, str) else not isinstance(value, bool)
+    try:
+        standardized = (float(value if is_number else "no number") - column["mean"]) / column["deviation"]
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"Column {column['name']!r} takes a number, not {value!r}.") from None
+    if not math.isfinite(standardized):
+        raise ValueError(f"Column {column['name']!r} takes a number within range, not {value!r}.")
+    return [standardized]
+
+
+def encode_category(column, value):
+    """Return a 1 at the place of a category, 0 at the others; the last place is for others where `rare` is true."""
+    levels, rare = column["levels"], column["rare"]
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif value is not None and not isinstance(value, str):
+        try:
+            value = str(operator.index(value))
+        except TypeError:
+            raise ValueError(f"Column {column['name']!r} takes a text, not {value!r}.") from None
+    others = [float(value is not None and value not in levels)] * rare
+    return [float(value == level) for level in levels] + others
+
+
+def to_probabilities(outputs, tiny=sys.float_info.min):
+    """Return the probability of each class, given the outputs of the network."""
+    if len(outputs) == 1:
+        return [1.0 - outputs[0], outputs[0]]
+    if MODEL["output"] == "softmax":
+        return outputs
+    outputs = [max(output, tiny) for output in outputs]  # all of them may round to 0
+    total = sum(outputs)
+    return [output / total for output in outputs]
+
+
+def decide(probabilities):
+    """Return the place of the class: the first with the largest probability; of two by the threshold."""
+    if len(probabilities) == 2:
+        return int(probabilities[1] > THRESHOLD)
+    return probabilities.index(max(probabilities))
+
+
+def largest_deviation(probabilities):
+    """Return the largest deviation of the test vectors' probabilities from those that twolayer computed."""
+    worst = 0.0
+    for found, vector in zip(probabilities, VECTORS):
+        for value, expected in zip(found, vector["shares"]):
+            deviation = abs(value - expected)
+            if deviation > worst or math.isnan(deviation):
+                worst = deviation
+    return worst
+
+
+def report(worst):
+    """Print the largest deviation and exit with 1 if it is too large."""
+    print(f"worst deviation of {len(VECTORS)} samples: {worst:.1e}")
+    raise SystemExit(0 if worst <= MODEL["tolerance"] else 1)

@@ -1,0 +1,321 @@
+/*
+ * C99 or C++, with the standard library alone. Nothing is allocated and nothing changes: threads may share it.
+ *
+ *     net_predict(row)          the place in net_classes of the class of a row
+ *     net_class(row)            the class of a row
+ *     net_shares(row, shares)   writes the probability of each class: net_n_classes numbers
+ *     net_self_test()           the largest deviation from what twolayer computes
+ *
+ * A row is a pointer to its numbers, as they were in the training data, or to a net_row, the struct of a table's row.
+ * Nothing checks that the numbers are finite. In a table NAN and NULL are missing; with -ffast-math NAN is not detected.
+ */
+
+#ifndef NET_H
+#define NET_H
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+/* A text in UTF-8 and the number of its bytes. */
+typedef struct {
+    const char *bytes;
+    size_t length;
+} net_text;
+
+/* How a column becomes values, of which the first has a place among the inputs of the network. */
+typedef struct {
+    size_t offset;
+    int is_text, place, n_values, flagged;
+    double mean, deviation, fill;
+    const net_text *levels;
+    int n_levels, rare;
+} net_column;
+
+enum {
+    net_n_inputs = @n_inputs@,
+    net_n_hidden = @n_hidden@,
+    net_n_outputs = @n_outputs@,
+    net_n_classes = @n_classes@,
+    net_n_columns = @n_columns@,
+    net_n_samples = @n_samples@,
+    net_row_size = @row_size@,
+    net_is_softmax = @is_softmax@
+};
+
+static const double net_threshold = @threshold@, net_tolerance = @tolerance@;
+
+#define NET_TABLE @is_table@
+#define NET_LONG_TEXTS @has_long_texts@
+#if NET_LONG_TEXTS
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverlength-strings"
+#endif
+
+typedef @label@net_label;
+
+static const net_label net_classes[net_n_classes] = {@classes@};
+
+#if NET_TABLE
+typedef struct {
+@fields@
+} net_row;
+
+static const net_text net_missing[] = {@missing@};
+static const net_text net_spaces[] = {@spaces@};
+@levels@
+static const net_column net_columns[net_n_columns] = {
+@columns@
+};
+#else
+typedef double net_row;
+
+static const double net_scale = @scale@;
+#endif
+
+/* Rows and the probabilities of their classes. */
+static const net_row net_test_rows[net_n_samples * net_row_size] = {
+@test_rows@
+};
+
+static const double net_test_shares[net_n_samples][net_n_classes] = {
+@test_shares@
+};
+
+/* The parameters: a row of W1 is a hidden unit, a row of W2 an output. */
+static const @real@ net_W1[net_n_hidden][net_n_inputs] = {
+@W1@
+};
+
+static const @real@ net_W2[net_n_outputs][net_n_hidden] = {
+@W2@
+};
+
+static const @real@ net_b1[net_n_hidden] = {@b1@};
+
+static const @real@ net_b2[net_n_outputs] = {@b2@};
+
+#if NET_LONG_TEXTS
+#pragma GCC diagnostic pop
+#endif
+
+#if NET_TABLE
+/* What a column adds to the inputs: a value at its place, and a 1 at another one if that is not negative. */
+typedef struct {
+    int place;
+    double value;
+    int missing;
+} net_entry;
+
+/* Returns a text without white space at its ends. */
+static inline net_text net_trim(const char *bytes)
+{
+    net_text text = {bytes ? bytes : "", bytes ? strlen(bytes) : 0};
+    size_t k = 0;
+    while (k < sizeof net_spaces / sizeof net_spaces[0]) {
+        const char *space = net_spaces[k].bytes;
+        const size_t length = net_spaces[k].length;
+        k++;
+        if (text.length >= length && memcmp(text.bytes, space, length) == 0) {
+            text.bytes += length;
+        } else if (text.length < length || memcmp(text.bytes + text.length - length, space, length) != 0) {
+            continue;
+        }
+        text.length -= length;
+        k = 0;
+    }
+    return text;
+}
+
+/* Returns the place of a text among others, their number where it is none of them. */
+static inline int net_find(net_text text, const net_text *texts, int n)
+{
+    int k = 0;
+    while (k < n && (texts[k].length != text.length || memcmp(texts[k].bytes, text.bytes, text.length) != 0)) {
+        k++;
+    }
+    return k;
+}
+
+/* Returns a number in standard deviations from the mean, or the fill value of a missing one. */
+static inline net_entry net_encode_number(const net_column *column, double number)
+{
+    net_entry entry = {column->place, column->fill, -1};
+    if (!isnan(number)) {
+        entry.value = (number - column->mean) / column->deviation;
+    } else if (column->flagged) {
+        entry.missing = column->place + column->n_values - 1;
+    }
+    return entry;
+}
+
+/* Returns a 1 at the place of a level, or at the place after the levels for all other texts where they have one. */
+static inline net_entry net_encode_text(const net_column *column, const char *bytes)
+{
+    const int n_missing = (int)(sizeof net_missing / sizeof net_missing[0]);
+    const net_text text = net_trim(bytes);
+    net_entry entry = {column->place, 0.0, -1};
+    if (net_find(text, net_missing, n_missing) < n_missing) {
+        entry.missing = column->flagged ? column->place + column->n_values - 1 : -1;
+    } else {
+        const int level = net_find(text, column->levels, column->n_levels);
+        if (level < column->n_levels || column->rare) {
+            entry.place += level;
+            entry.value = 1.0;
+        }
+    }
+    return entry;
+}
+
+/* Writes the entry of each column. */
+static inline void net_encode(const net_row *row, net_entry *entries)
+{
+    for (int k = 0; k < net_n_columns; k++) {
+        const net_column *column = &net_columns[k];
+        const void *field = (const char *)row + column->offset;
+        entries[k] = column->is_text ? net_encode_text(column, *(const char *const *)field)
+                                     : net_encode_number(column, *(const double *)field);
+    }
+}
+
+/* Returns the weighted sum of the inputs of a hidden unit. */
+static inline double net_sum(const net_entry *entries, int unit)
+{
+    double sum = 0.0;
+    for (int k = 0; k < net_n_columns; k++) {
+        sum += net_W1[unit][entries[k].place] * entries[k].value;
+        sum += entries[k].missing < 0 ? 0.0 : net_W1[unit][entries[k].missing];
+    }
+    return sum;
+}
+#else
+/* Returns the weighted sum of the inputs of a hidden unit. */
+static inline double net_sum(const net_row *row, int unit)
+{
+    double sum = 0.0;
+    for (int k = 0; k < net_n_inputs; k++) {
+        sum += net_W1[unit][k] * row[k];
+    }
+    return sum / net_scale;
+}
+#endif
+
+/* Returns the larger of two numbers, or NAN where the first is that. */
+static inline double net_fmax(double a, double b)
+{
+    return a < b ? b : a;
+}
+
+/* Returns the activation of a hidden unit. */
+static inline double net_activation(double z)
+{
+    return tanh(z);
+}
+
+/* Writes Z2 = W2 f(W1 x + b1) + b2, hidden unit by hidden unit. */
+static inline void net_logits(const net_row *row, double *logits)
+{
+#if NET_TABLE
+    net_entry inputs[net_n_columns];
+    net_encode(row, inputs);
+#else
+    const net_row *inputs = row;
+#endif
+    for (int k = 0; k < net_n_outputs; k++) {
+        logits[k] = net_b2[k];
+    }
+    for (int unit = 0; unit < net_n_hidden; unit++) {
+        const double a = net_activation(net_sum(inputs, unit) + net_b1[unit]);
+        for (int k = 0; k < net_n_outputs; k++) {
+            logits[k] += net_W2[k][unit] * a;
+        }
+    }
+}
+
+/* Returns 1 / (1 + exp(-z)); the exponential never overflows. */
+static inline double net_sigmoid(double z)
+{
+    const double power = exp(-fabs(z));
+    return (z < 0.0 ? power : 1.0) / (1.0 + power);
+}
+
+/* Writes the probability of each class; no exponential overflows, and no sum of outputs is 0. */
+static inline void net_shares(const net_row *row, double *shares)
+{
+    double logits[net_n_outputs];
+    double largest, total = 0.0;
+    net_logits(row, logits);
+    if (net_n_outputs == 1) {
+        shares[1] = net_sigmoid(logits[0]);
+        shares[0] = 1.0 - shares[1];
+        return;
+    }
+    largest = logits[0];
+    for (int k = 1; k < net_n_outputs; k++) {
+        largest = logits[k] > largest ? logits[k] : largest;
+    }
+    for (int k = 0; k < net_n_outputs; k++) {
+        const double output = net_is_softmax ? exp(logits[k] - largest) : net_sigmoid(logits[k]);
+        shares[k] = output < DBL_MIN && !net_is_softmax ? DBL_MIN : output;
+        total += shares[k];
+    }
+    for (int k = 0; k < net_n_outputs; k++) {
+        shares[k] /= total;
+    }
+}
+
+/* Returns the place of the class: the first with the largest probability; of two by the threshold. */
+static inline int net_decide(const double *shares)
+{
+    int best = 0;
+    if (net_n_classes == 2) {
+        return shares[1] > net_threshold;
+    }
+    for (int k = 1; k < net_n_classes; k++) {
+        best = shares[k] > shares[best] ? k : best;
+    }
+    return best;
+}
+
+/* Returns the place in net_classes of the class of a row. */
+static inline int net_predict(const net_row *row)
+{
+    double shares[net_n_classes];
+    net_shares(row, shares);
+    return net_decide(shares);
+}
+
+/* Returns the class of a row. */
+static inline net_label net_class(const net_row *row)
+{
+    return net_classes[net_predict(row)];
+}
+
+/* Returns the largest deviation of the probabilities of the test rows from those that twolayer computed. */
+static inline double net_self_test(void)
+{
+    double worst = 0.0;
+    for (int k = 0; k < net_n_samples; k++) {
+        double shares[net_n_classes];
+        net_shares(&net_test_rows[k * net_row_size], shares);
+        for (int j = 0; j < net_n_classes; j++) {
+            const double deviation = fabs(shares[j] - net_test_shares[k][j]);
+            worst = deviation > worst || isnan(deviation) ? deviation : worst;
+        }
+    }
+    return worst;
+}
+
+#ifdef NET_MAIN
+#include <stdio.h>
+
+int main(void)
+{
+    const double worst = net_self_test();
+    printf("worst deviation of %d samples: %.1e\n", (int)net_n_samples, worst);
+    return worst <= net_tolerance ? 0 : 1;
+}
+#endif
+
+#endif
