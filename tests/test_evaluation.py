@@ -1,4 +1,4 @@
-"""Figures about predictions."""
+"""Errors, accuracy, confusion matrix and interval of predictions."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_wilson_interval_is_its_formula(counts):
 
 
 def test_wilson_interval_of_one_error_of_2115():
-    """99.95 % right means between 99.73 % and 99.99 %."""
+    """An accuracy of 99.95 % is between 99.73 % and 99.99 %."""
     low, high = wilson_interval(2114, 2115)
 
     assert (round(100 * low, 2), round(100 * high, 2)) == (99.73, 99.99)

@@ -8,13 +8,25 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from twolayer.data.table_encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.errors import DataError
-from twolayer.history import Epoch
 from twolayer.model import Model
-from twolayer.plots import FORMATS, draw_cost, draw_errors, draw_samples, draw_units, pictures
+from twolayer.plots import FORMATS, cost_label, draw_cost, draw_errors, draw_samples, draw_units, pictures
+from twolayer.training.history import Epoch
 
 EPOCHS = [Epoch(k, 0.5 / (k + 1) ** 2, 1 - 0.5 / (k + 1), 1 - 0.4 / (k + 1), 0.1 * k) for k in range(9)]
+
+
+def network(n_values, n_units=3, n_outputs=1):
+    """Return parameters drawn at random."""
+    random = np.random.default_rng(0)
+    sizes = {"W1": (n_units, n_values), "b1": (n_units, 1), "W2": (n_outputs, n_units), "b2": (n_outputs, 1)}
+    return {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+
+
+def pixels(m, n_values=6):
+    """Return samples of bytes."""
+    return np.random.default_rng(0).integers(0, 256, (m, n_values)).astype(np.uint8)
 
 
 @pytest.fixture
@@ -31,6 +43,23 @@ def test_cost_is_drawn_against_the_iteration(ax):
     assert draw_cost(Figure().subplots(), EPOCHS[:2]).axes.get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"loss": "square"}, "half the mean square error"),
+        ({"loss": "log", "l2": 0.0}, "log loss"),
+        ({"loss": "log", "l2": 1e-3}, "log loss + L2 penalty"),
+        ({}, "cost"),
+    ],
+)
+def test_the_axis_names_the_cost_that_was_trained_on(ax, small_model, settings, label):
+    """By the loss of the model and its penalty; a model that does not name its loss has a cost."""
+    named = cost_label(replace(small_model, settings=settings))
+    draw_cost(ax, EPOCHS[:2], named)
+
+    assert ax.get_ylabel() == named == label
+
+
 def test_errors_are_drawn_in_percent_for_both_parts(ax):
     """One line for the training samples, one for the test samples where there are some."""
     training, test = draw_errors(ax, EPOCHS)
@@ -42,7 +71,7 @@ def test_errors_are_drawn_in_percent_for_both_parts(ax):
 
 
 def test_units_share_one_symmetric_scale(ax, small_model):
-    """Zero is in the middle of the colours, and every weight stands in the picture."""
+    """Zero is in the middle of the colours, and every weight is in the picture."""
     image = draw_units(ax, small_model)
 
     low, high = image.get_clim()
@@ -56,15 +85,8 @@ def test_units_share_one_symmetric_scale(ax, small_model):
 
 def test_only_the_strongest_of_many_units_are_drawn(ax):
     """A hundred images at most, those with the largest outgoing weights."""
-    random = np.random.default_rng(0)
-    W2 = np.zeros((1, 150), np.float32)
-    W2[0, 30:130] = 1
-    parameters = {
-        "W1": random.standard_normal((150, 4)).astype(np.float32),
-        "b1": np.zeros((150, 1), np.float32),
-        "W2": W2,
-        "b2": np.zeros((1, 1), np.float32),
-    }
+    parameters = network(4, 150)
+    parameters["W2"] = np.where((np.arange(150) >= 30) & (np.arange(150) < 130), 1, 0).astype(np.float32)[None]
     draw_units(ax, Model(parameters, (0, 1), (2, 2)))
 
     assert [int(text.get_text().split(":")[0]) for text in ax.texts] == list(range(30, 130))
@@ -73,7 +95,7 @@ def test_only_the_strongest_of_many_units_are_drawn(ax):
 
 def test_wrong_samples_are_drawn_first_and_named(ax, small_model):
     """Titles tell the true and the predicted class of errors."""
-    X = np.random.default_rng(0).integers(0, 256, (50, 6)).astype(np.uint8)
+    X = pixels(50)
     y = small_model.predict(X).copy()
     y[[3, 7]] = 1 - y[[3, 7]]
 
@@ -87,9 +109,7 @@ def test_wrong_samples_are_drawn_first_and_named(ax, small_model):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_run_has_three_pictures(small_model, form):
     """Each is a file of the form asked for."""
-    X = np.random.default_rng(0).integers(0, 256, (3, 6)).astype(np.uint8)
-
-    files = pictures(small_model, EPOCHS, X, None, form)
+    files = pictures(small_model, EPOCHS, pixels(3), None, form)
 
     assert set(files) == {f"loss.{form}", f"units.{form}", f"samples.{form}"}
     if form == "png":
@@ -100,29 +120,26 @@ def test_a_run_has_three_pictures(small_model, form):
 
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 2, 3)])
 def test_samples_of_any_shape_are_drawn(small_model, shape):
-    """What is no image is drawn as a row."""
+    """What is not an image is drawn as a row."""
     model = Model(small_model.parameters, (0, 1), shape, 255.0)
 
     assert len(pictures(model, [], np.ones((2, 6)), np.array([0, 1]))) == 2
 
 
-def test_no_samples_is_told(small_model):
-    """There is nothing to draw."""
+def test_an_empty_set_of_samples_is_an_error(small_model):
+    """Nothing can be drawn of it."""
     with pytest.raises(DataError, match="no samples"):
         pictures(small_model, EPOCHS, np.ones((0, 6)))
 
 
 def table_model(n_values, n_units=4, n_outputs=1):
-    """Return a network of a table with one column of numbers for each value, with weights of known size."""
-    random = np.random.default_rng(0)
-    sizes = {"W1": (n_units, n_values), "b1": (n_units, 1), "W2": (n_outputs, n_units), "b2": (n_outputs, 1)}
-    parameters = {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+    """Return a network of a table with one column of numbers for each value."""
     columns = tuple(NumberColumn(f"column {k}", 0.0, 1.0) for k in range(n_values))
     classes = ("down", "up") if n_outputs == 1 else tuple(range(n_outputs))
-    return Model(parameters, classes, (n_values,), table=TableEncoding("y", columns))
+    return Model(network(n_values, n_units, n_outputs), classes, (n_values,), table=TableEncoding("y", columns))
 
 
-def test_weights_of_a_table_stand_beside_its_columns(ax):
+def test_weights_of_a_table_are_drawn_beside_its_columns(ax):
     """A named row a value and a column a unit, on one symmetric scale."""
     model = table_model(5)
     image = draw_units(ax, model)
@@ -144,7 +161,7 @@ def test_each_value_of_a_category_has_its_row(ax):
     draw_units(ax, model)
 
     names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names[0::2] == ["job=baker", "job rare"]
+    assert names[0::2] == ["job=baker", "job other"]
     assert names[3] == "job missing"
     assert len(names[1]) == 30
     assert names[1].startswith("job=xxx")
@@ -174,24 +191,19 @@ def test_the_pictures_of_a_table(n_values):
 @pytest.fixture
 def colour_model():
     """Return a network of images of 2 x 3 pixels in colour."""
-    random = np.random.default_rng(0)
-    sizes = {"W1": (3, 18), "b1": (3, 1), "W2": (1, 3), "b2": (1, 1)}
-    parameters = {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
-    return Model(parameters, ("cat", "dog"), (2, 3, 3), 255.0)
+    return Model(network(18), ("cat", "dog"), (2, 3, 3), 255.0)
 
 
-def test_pictures_in_colour_are_drawn_in_their_colours(ax, colour_model):
-    """Each sample's pixels stand in the picture, from 0 to 1, and the rest of it is white."""
-    X = np.random.default_rng(0).integers(0, 256, (4, 18)).astype(np.uint8)
-    image = draw_samples(ax, colour_model, X, np.array(["cat"] * 4))
-    mosaic = np.asarray(image.get_array())
+def test_images_in_colour_are_drawn_in_their_colours(ax, colour_model):
+    """The pixels of each sample are in the picture, from 0 to 1, and the rest of it is white."""
+    X = pixels(4, 18)
+    mosaic = np.asarray(draw_samples(ax, colour_model, X, np.array(["cat"] * 4)).get_array())
 
     assert mosaic.shape[2] == 3
     assert 0 <= mosaic.min() <= mosaic.max() <= 1
-    coloured = mosaic[(mosaic != 1).any(axis=2)]
-    expected = (X.reshape(-1, 3) / 255).astype(np.float32)
-    expected = expected[(expected != 1).any(axis=1)]
-    np.testing.assert_allclose(np.sort(coloured, axis=0), np.sort(expected, axis=0), rtol=1e-6)
+    shown, expected = mosaic.reshape(-1, 3), (X.reshape(-1, 3) / 255).astype(np.float32)
+    shown, expected = (np.sort(each[(each != 1).any(axis=1)], axis=0) for each in (shown, expected))
+    np.testing.assert_allclose(shown, expected, rtol=1e-6)
 
 
 def test_weights_of_colours_are_averaged(ax, colour_model):
@@ -201,15 +213,6 @@ def test_weights_of_colours_are_averaged(ax, colour_model):
 
     np.testing.assert_allclose(np.sort(image.get_array().compressed()), np.sort(W1.ravel()), rtol=1e-6)
     assert image.get_clim()[1] == pytest.approx(np.abs(W1).max())
-
-
-def test_pictures_of_a_run_in_colour(colour_model):
-    """Three files."""
-    X = np.random.default_rng(0).integers(0, 256, (4, 18)).astype(np.uint8)
-    files = pictures(colour_model, EPOCHS, X, np.array(["cat", "dog"] * 2))
-
-    assert set(files) == {"loss.png", "units.png", "samples.png"}
-    assert imread(io.BytesIO(files["samples.png"])).std() > 0
 
 
 ODD_NAMES = ("$\\frac$", "$x^$", "a$b$c", "日本", "two\nlines", "\t", "_x", "\N{RIGHT-TO-LEFT OVERRIDE}")

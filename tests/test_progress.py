@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from twolayer.history import Epoch
 from twolayer.progress import epoch_display, working
+from twolayer.training.history import Epoch
+from twolayer.training.result import Event
 
 
 class Terminal(io.StringIO):
@@ -22,11 +23,8 @@ def show(max_iter, *, n=None, quiet=False, **more):
     """Show so many epochs of a training."""
     with epoch_display(max_iter, quiet=quiet) as tell:
         for iteration in range(max_iter if n is None else n):
-            tell(
-                Epoch(
-                    iteration=iteration, cost=1 / 8, train_accuracy=0.5, seconds=0.0, **{"test_accuracy": None} | more
-                )
-            )
+            figures = {"cost": 1 / 8, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.0, **more}
+            tell(Event(Epoch(iteration=iteration, **figures), state=None))
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """The proof sheet agrees with the assignment, and catches every usual slip."""
 
+import json
+import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import twolayer.proof
 from twolayer import course
-from twolayer.proof import NETWORK_SIZES, _agreeing_places, _places, prove
+from twolayer.proof import NETWORK_SIZES, STEPS, Sheet, prove
 
 # known fact 3 of exercise 10: training accuracy with `predict`, to five places
 BY_PREDICT = (0.46767, 0.74370, 0.46767, 0.53233, 0.51109, 0.46451, 0.53233, 0.45582, 0.74070, 0.53241, 0.54599)
@@ -18,10 +22,17 @@ def sheet():
 
 
 @pytest.fixture(scope="module")
-def few_digits():
-    """Return a stand-in for the digits: what is wrong shows in exercises 1 to 8, so the slow ones may be short."""
-    X, Y, X_test, Y_test = course.load_mnist()
-    return lambda: (X[:, :50], Y[:, :50], X_test[:, :50], Y_test[:, :50])
+def prove_with():
+    """Return a proof of the course with some functions replaced; a few digits are enough for what goes wrong."""
+    digits = tuple(array[:, :50] for array in course.load_mnist())
+    functions = {name: getattr(course, name) for name in course.__all__} | {"load_mnist": lambda: digits}
+    return lambda on_exercise=None, **replaced: prove(SimpleNamespace(**{**functions, **replaced}), on_exercise)
+
+
+@pytest.fixture
+def prove_at_once(monkeypatch):
+    """Return a function that makes the command show a given sheet."""
+    return lambda sheet: monkeypatch.setattr(twolayer.proof, "prove", lambda **_: sheet)
 
 
 def test_every_printed_number_agrees(sheet):
@@ -38,16 +49,17 @@ def test_exercise_10_shows_both_readings(sheet):
     assert [round(reading.by_predict[0], 5) for reading in sheet.readings] == pytest.approx(BY_PREDICT, abs=1.1e-5)
 
 
-def test_the_users_random_stream_goes_on_as_if_nothing_had_happened(few_digits):
-    """Proving gives the global generator its state back."""
-    functions = {name: getattr(course, name) for name in course.__all__}
+def test_the_users_random_stream_goes_on_as_if_nothing_had_happened(prove_with):
+    """Proving restores the state of the global generator; each exercise is announced in order."""
     np.random.seed(3)
     expected = np.random.randn()
     np.random.seed(3)
+    announced = []
 
-    prove(SimpleNamespace(**{**functions, "load_mnist": few_digits}))
+    prove_with(announced.append)
 
     assert np.random.randn() == expected
+    assert tuple(announced) == STEPS
 
 
 def back_propagation_with(slip):
@@ -86,48 +98,37 @@ def train_loop_with(back_propogation):
     return train_loop
 
 
-SLIPS = (
-    "missing 1/m",
-    "transposed product",
-    "derivative of A",
-    "derivative of A1",
-    "no keepdims",
-    "updated W2",
-    "wrong axis",
-)
-
-
-def wrong_figures(few_digits, **wrong):
-    """Return the exercises with a figure that differs, digits left aside."""
-    functions = {name: getattr(course, name) for name in course.__all__}
-    sheet = prove(SimpleNamespace(**{**functions, "load_mnist": few_digits, **wrong}))
+def wrong_figures(sheet):
+    """Return the exercises with a figure that differs."""
     return {f"{figure.exercise} {figure.quantity}" for figure in sheet.figures if not figure.agrees}
 
 
-def test_the_right_formulas_in_other_words_are_not_accused(few_digits):
+def test_the_right_formulas_in_other_words_are_not_accused(prove_with):
     """The planted backward pass without a slip differs nowhere before the digits."""
     right = back_propagation_with(None)
 
-    wrong = wrong_figures(few_digits, back_propogation=right, train_loop=train_loop_with(right))
+    wrong = wrong_figures(prove_with(back_propogation=right, train_loop=train_loop_with(right)))
 
     assert {name for name in wrong if not name.startswith(("8.1 ", "9 ", "10 "))} == set()
 
 
-@pytest.mark.parametrize("slip", SLIPS)
-def test_each_slip_in_the_gradient_is_caught_where_it_is_made(slip, few_digits):
-    """A wrong formula differs in exercise 6 at the gradient that it spoils."""
+@pytest.mark.parametrize(
+    ("slip", "spoiled"),
+    [
+        ("missing 1/m", "dW1"),
+        ("transposed product", "dW2"),
+        ("derivative of A", "dW2"),
+        ("derivative of A1", "dW1"),
+        ("no keepdims", "db2"),
+        ("updated W2", "dW1"),
+        ("wrong axis", "db1"),
+    ],
+)
+def test_each_slip_in_the_gradient_is_caught_where_it_is_made(slip, spoiled, prove_with):
+    """A wrong formula differs in exercise 6 at the gradient that it spoils, and nowhere before."""
     slipped = back_propagation_with(slip)
-    spoiled = {
-        "missing 1/m": "dW1",
-        "transposed product": "dW2",
-        "derivative of A": "dW2",
-        "derivative of A1": "dW1",
-        "no keepdims": "db2",
-        "updated W2": "dW1",
-        "wrong axis": "db1",
-    }[slip]
 
-    wrong = wrong_figures(few_digits, back_propogation=slipped, train_loop=train_loop_with(slipped))
+    wrong = wrong_figures(prove_with(back_propogation=slipped, train_loop=train_loop_with(slipped)))
 
     assert f"6 {spoiled}" in wrong
     assert {name for name in wrong if name.split()[0] in set("12345")} == set()
@@ -151,27 +152,47 @@ def test_each_slip_in_the_gradient_is_caught_where_it_is_made(slip, few_digits):
         ("predict", lambda X, p: np.zeros((1, X.shape[1])), "9 train accuracy"),
     ],
 )
-def test_each_wrong_function_is_caught(name, function, figure, few_digits):
+def test_each_wrong_function_is_caught(name, function, figure, prove_with):
     """Wrong values, wrong shapes, nothing at all, an exception: each differs on the sheet and ends in no crash."""
-    assert figure in wrong_figures(few_digits, **{name: function})
+    assert figure in wrong_figures(prove_with(**{name: function}))
 
 
-@pytest.mark.parametrize(
-    ("text", "number", "in_array", "agreeing"),
-    [
-        ("0.5413416581298806", 0.5413416581298806, False, 16),
-        ("0.5413416581298806", 0.5413416581298806 + 3e-14, False, 13),
-        ("0.8094419", 0.809441904, True, 8),
-        ("0.8094419", 0.80944192, True, 7),
-        ("4.00223279e-04", 4.0022327902e-4, True, 8),
-        ("4.00223279e-04", 4.01e-4, True, 1),
-        ("0.", 0.0, True, 8),
-        ("0.", 1e-12, True, 0),
-        ("12665", 12665.0, True, 5),
-        ("12665", 12664.0, True, 0),
-        ("0.5", np.nan, False, 0),
-    ],
-)
-def test_agreeing_places_are_counted_as_printed(text, number, in_array, agreeing):
-    """Arrays are printed to eight places, those of the mantissa with an exponent; zeros and whole numbers are exact."""
-    assert _agreeing_places(text, number, _places(text, in_array=in_array)) == agreeing
+def test_the_command_shows_every_figure_and_both_readings(call, sheet, prove_at_once):
+    """One line a quantity, exit code 0; a line on stderr says that it takes a while."""
+    prove_at_once(sheet)
+    code, out, err = call("proof")
+
+    assert code == 0
+    assert "207 of 207 printed numbers agree" in out
+    assert "DIFFERS" not in out
+    assert "0.74370 / 0.73428" in out
+    assert len(err.splitlines()) == 1
+
+
+def test_the_command_tells_what_differs(call, sheet, prove_at_once):
+    """Exit code 1 in every form; in JSON a number that is not finite becomes null."""
+    sigmoid = next(figure for figure in sheet.figures if figure.quantity == "sigmoid")
+    wrong = replace(
+        sigmoid, printed=["0.5", "0.25"], computed=[0.5, np.nan], places=[8, 8], digits=[8, 0], agrees=False
+    )
+    prove_at_once(Sheet([wrong, replace(wrong, printed=["0.5"], computed=[], note="KeyError: 'dW1'")]))
+
+    code, out, _ = call("proof", "--json")
+    assert (code, json.loads(out)["agrees"], json.loads(out)["figures"][0]["computed"]) == (1, False, [0.5, None])
+    code, out, _ = call("proof", "--all")
+    assert code == 1
+    assert [line.split()[-1] for line in out.splitlines()[2:5]] == ["DIFFERS"] * 3
+    assert "KeyError" in out
+    assert "0 of 3 printed numbers agree" in call("proof")[1]
+
+
+def test_a_terminal_sees_a_progress_bar(call, sheet, monkeypatch):
+    """It names the exercise and counts the steps."""
+    monkeypatch.setattr(twolayer.proof, "prove", lambda on_exercise: on_exercise("8.1") or sheet)
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)
+    monkeypatch.setenv("TERM", "xterm")
+
+    err = call("proof", "--json")[2]
+
+    assert "Exercise 8.1" in err
+    assert f"/{len(STEPS)}" in err

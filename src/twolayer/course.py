@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from twolayer import equations
-from twolayer.data import mnist
+from twolayer.data.readers import mnist
 from twolayer.equations import (
     Array,
     Arrays,

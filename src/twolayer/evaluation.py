@@ -1,10 +1,12 @@
-"""Figures about predictions, each share with its interval."""
+"""How good predictions are: errors, accuracy with its confidence interval, confusion matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from twolayer.aliases import Array
 
 CONFIDENCE = 0.95
 
@@ -17,13 +19,13 @@ class Scores:
     ----------
     n_samples, n_errors : int
     accuracy : float
-        Share of right predictions.
+        Proportion of correct predictions.
     interval : (float, float)
-        Wilson's interval of the accuracy at 95 % confidence.
+        Wilson's score interval of the accuracy at 95 % confidence.
     classes : tuple
-        Order of the rows and columns below.
+        Order of the rows and columns of `confusion`.
     confusion : integer array of shape (n_classes, n_classes)
-        Rows are the true classes, columns the predicted ones.
+        Rows are true classes, columns predicted ones.
     """
 
     n_samples: int
@@ -31,7 +33,7 @@ class Scores:
     accuracy: float
     interval: tuple[float, float]
     classes: tuple[Any, ...]
-    confusion: np.ndarray[Any, Any]
+    confusion: Array
 
 
 def score_predictions(y: Any, predictions: Any, classes: Sequence[Any]) -> Scores:
@@ -39,8 +41,10 @@ def score_predictions(y: Any, predictions: Any, classes: Sequence[Any]) -> Score
 
     Parameters
     ----------
-    y, predictions : arrays of shape (m,), m >= 1, entries from `classes`
-    classes : the labels, in order
+    y, predictions : arrays of shape (m,), m >= 1
+        Entries are from `classes`.
+    classes : sequence
+        The labels, in order.
 
     Returns
     -------
@@ -49,19 +53,19 @@ def score_predictions(y: Any, predictions: Any, classes: Sequence[Any]) -> Score
     from sklearn.metrics import confusion_matrix
 
     confusion = confusion_matrix(y, predictions, labels=list(classes))
-    n_samples, n_right = int(confusion.sum()), int(np.trace(confusion))
-    interval = wilson_interval(n_right, n_samples)
-    return Scores(n_samples, n_samples - n_right, n_right / n_samples, interval, tuple(classes), confusion)
+    n_samples, n_correct = int(confusion.sum()), int(np.trace(confusion))
+    interval = wilson_interval(n_correct, n_samples)
+    return Scores(n_samples, n_samples - n_correct, n_correct / n_samples, interval, tuple(classes), confusion)
 
 
-def wilson_interval(n_right: int, n_samples: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of a share: Wilson's score interval, good also at 0 and 1.
+def wilson_interval(n_correct: int, n_samples: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion, accurate also near 0 and 1.
 
-    (k + z^2/2 -+ z sqrt(k (n - k)/n + z^2/4)) / (n + z^2), with z the normal quantile of (1 + confidence)/2.
+    (k + z^2/2 -+ z sqrt(k (n - k)/n + z^2/4)) / (n + z^2), with z the normal quantile at (1 + confidence)/2.
 
     Parameters
     ----------
-    n_right, n_samples : int
+    n_correct, n_samples : int
         k of n, 0 <= k <= n, n >= 1.
     confidence : float
         Between 0 and 1.
@@ -76,5 +80,5 @@ def wilson_interval(n_right: int, n_samples: int, confidence: float = CONFIDENCE
     """
     from scipy.stats import binomtest
 
-    interval = binomtest(n_right, n_samples).proportion_ci(confidence, method="wilson")
+    interval = binomtest(n_correct, n_samples).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

@@ -1,17 +1,20 @@
-"""Pictures of records: each function draws on a given matplotlib axis and returns what it drew."""
+"""Pictures of models and trainings: each function draws on a given matplotlib axis and returns what it drew."""
 
 import io
 import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twolayer.aliases import Array
+from twolayer.equations import LOSSES
 from twolayer.errors import DataError
-from twolayer.history import Epoch
 from twolayer.model import Model
+from twolayer.text import count, shorten
+from twolayer.training.history import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,31 +32,49 @@ _PLAIN: dict[str, Any] = {"parse_math": False}  # for texts of the data, in whic
 _GAP = 2  # empty cells between the images of a mosaic
 
 
-def draw_cost(ax: "Axes", epochs: Sequence[Epoch]) -> "Line2D":
-    """Draw the cost of each iteration, on a logarithmic scale where it spans more than a factor of ten.
+def cost_label(model: Model) -> str:
+    """Return the name of the cost that a model was trained on, as an axis shows it.
+
+    Parameters
+    ----------
+    model : Model
+        Its settings name the loss and the penalty; a model without them, such as an imported one, has a "cost".
+
+    Returns
+    -------
+    str
+    """
+    loss = model.settings.get("loss")
+    label = LOSSES[loss][0].label if isinstance(loss, str) and loss in LOSSES else "cost"
+    return f"{label} + L2 penalty" if model.settings.get("l2") else label
+
+
+def draw_cost(ax: "Axes", epochs: Sequence[Epoch], label: str = "cost") -> "Line2D":
+    """Draw the cost of each iteration, on a logarithmic scale if it spans more than a factor of ten.
 
     Parameters
     ----------
     ax : matplotlib axis
     epochs : sequence of Epoch, at least one
+    label : str
+        Name of the cost: see `cost_label`.
 
     Returns
     -------
     Line2D
-        The line of the cost.
     """
     costs = [epoch.cost for epoch in epochs]
     (line,) = ax.plot([epoch.iteration for epoch in epochs], costs, color="C0")
-    ax.set(xlabel="iteration", ylabel="half the mean square error", title="Cost before each step")
+    ax.set(xlabel="iteration", ylabel=label, title="Cost before each step")
     _scale_by_range(ax, costs)
     ax.grid(visible=True, alpha=0.3)
     return line
 
 
 def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
-    """Draw the share of wrong predictions of each iteration, of the training and, where known, the test samples.
+    """Draw the error rate of each iteration, on the training samples and, if known, on the test samples.
 
-    The scale is logarithmic where the shares span more than a factor of ten; it leaves out shares of 0.
+    The scale is logarithmic if the rates span more than a factor of ten; it leaves out rates of 0.
 
     Parameters
     ----------
@@ -65,25 +86,26 @@ def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
     list of Line2D
     """
     iterations = [epoch.iteration for epoch in epochs]
-    shares = {"training": [100 * (1 - epoch.train_accuracy) for epoch in epochs]}
+    rates = {"training": [100 * (1 - epoch.train_accuracy) for epoch in epochs]}
     test = [100 * (1 - epoch.test_accuracy) for epoch in epochs if epoch.test_accuracy is not None]
     if len(test) == len(iterations):
-        shares["test"] = test
-    lines = [ax.plot(iterations, values, label=name)[0] for name, values in shares.items()]
+        rates["test"] = test
+    lines = [ax.plot(iterations, values, label=name)[0] for name, values in rates.items()]
     ax.set(xlabel="iteration", ylabel="wrong predictions, %", title="Errors before each step")
-    _scale_by_range(ax, [value for values in shares.values() for value in values])
+    _scale_by_range(ax, [value for values in rates.values() for value in values])
     ax.legend()
     ax.grid(visible=True, alpha=0.3)
     return lines
 
 
 def draw_units(ax: "Axes", model: Model) -> "AxesImage":
-    """Draw each hidden unit's weights as an image, or of a table as a column, all on one symmetric diverging scale.
+    """Draw the weights of each hidden unit, all on one symmetric diverging scale.
 
-    Red weights raise the unit's activation, blue ones lower it. Above each image stands the unit's number and, with
-    one output, its outgoing weight W2: where that is positive, the unit speaks for the second class. Of more than
-    `MAX_UNITS` units, those with the largest outgoing weights are drawn. The weights of colours are averaged; samples
-    that are no images are drawn as rows. Of the values of a table, the `MAX_VALUES` with the largest weights are drawn.
+    Red weights raise the unit's activation, blue ones lower it. The weights of a unit are drawn as an image or, for a
+    table, as a column; those of colours are averaged, and samples that are not images are drawn as rows. The title of a
+    unit is its number and, with one output, its outgoing weight W2: where it is positive, the unit votes for the second
+    class. Of more than `MAX_UNITS` units, those with the largest outgoing weights are drawn; of more than `MAX_VALUES`
+    values of a table, those with the largest weights.
 
     Parameters
     ----------
@@ -95,21 +117,18 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     AxesImage
     """
     W1, W2 = model.parameters["W1"], model.parameters["W2"]
-    n_h = W1.shape[0]
     units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[:MAX_UNITS])
-    one_output = W2.shape[0] == 1
+    one_output = len(W2) == 1
     titles = [f"{unit}: {_signed(float(W2[0, unit]))}" if one_output else f"{unit}" for unit in units]
     if model.table is not None:
         image = _draw_columns(ax, W1[units].T, model.table.value_names, titles)
     else:
-        images = [_in_grey(_as_image(W1[unit], model.input_shape)) for unit in units]
+        images = [_as_image(W1[unit], model.input_shape) for unit in units]
+        images = [image.mean(axis=2) if image.ndim == 3 else image for image in images]
         limit = max(float(np.abs(each).max()) for each in images) or 1.0
-        image = _draw_mosaic(ax, images, titles, "RdBu_r", -limit, limit)
-    shown = (
-        f"{n_h} hidden unit{'s' * (n_h > 1)}"
-        if len(units) == n_h
-        else f"the {len(units)} strongest of {n_h} hidden units"
-    )
+        image = _draw_mosaic(ax, images, titles, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    total = count(len(W1), "hidden unit")
+    shown = total if len(units) == len(W1) else f"the {len(units)} strongest of {total}"
     legend = f" (number: weight towards class {model.classes[1]})" if one_output else ""
     ax.set_title(f"Weights of {shown}{legend}", pad=8, **_PLAIN)
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="weight W1", pad=0.02)
@@ -117,7 +136,7 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
 
 
 def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage":
-    """Draw samples with their predictions: some wrong ones, the surest of each class first, then right ones.
+    """Draw samples with their predictions: some errors, the most confident of each class first, then correct ones.
 
     Parameters
     ----------
@@ -125,39 +144,32 @@ def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage"
     model : Model
     X : array of shape (m, n_features), m >= 1
     y : array of shape (m,), optional
-        The true classes; without them samples are spread over the data.
+        The true classes; without them, samples are taken at equal distances.
 
     Returns
     -------
     AxesImage
     """
     X = np.asarray(X)
-    shares = model.predict_proba(X)
-    predicted = np.asarray(model.classes)[shares.argmax(axis=1)] if y is None else model.predict(X)
-    sureness = shares.max(axis=1)
+    probabilities = model.predict_proba(X)
+    predicted = np.asarray(model.classes)[probabilities.argmax(axis=1)] if y is None else model.predict(X)
+    confidence = probabilities.max(axis=1)
     wrong = np.zeros(len(X), bool) if y is None else predicted != np.asarray(y)
-    errors = _in_turn(np.flatnonzero(wrong), sureness, y)[: MAX_SAMPLES // 2]
-    rest = np.flatnonzero(~wrong)
-    n_rest = min(MAX_SAMPLES - len(errors), len(rest))
-    spread = rest[np.linspace(0, len(rest) - 1, n_rest).astype(int)] if n_rest else rest[:0]
-    chosen = np.concatenate([errors, spread])
-    titles = [
-        f"{y[i]} taken for {predicted[i]} ({100 * sureness[i]:.0f} %)"
-        if wrong[i]
-        else f"{predicted[i]} ({100 * sureness[i]:.0f} %)"
-        for i in chosen
-    ]
+    chosen = _choose(wrong, confidence, y)
+    titles = [f"{predicted[i]} ({100 * confidence[i]:.0f} %)" for i in chosen]
+    titles = [f"{y[i]} taken for {title}" if wrong[i] else title for i, title in zip(chosen, titles, strict=True)]
     images = [_as_image(X[i], model.input_shape) for i in chosen]
     images = [image / model.scale if image.ndim == 3 else image for image in images]  # colours from 0 to 1
     colors = ["C3" if wrong[i] else "black" for i in chosen]
-    image = _draw_mosaic(ax, images, titles, "gray_r", float(X[chosen].min()), float(X[chosen].max()), colors)
-    total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else f"{len(X):,} samples"
-    ax.set_title(f"Predictions and how sure they are: {total}", pad=8)
+    shade = {"cmap": "gray_r", "vmin": float(X[chosen].min()), "vmax": float(X[chosen].max())}
+    image = _draw_mosaic(ax, images, titles, colors, **shade)
+    total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else count(len(X), "sample")
+    ax.set_title(f"Predictions and their probabilities: {total}", pad=8)
     return image
 
 
 def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], form: str = "png") -> bytes:
-    """Draw on axes side by side and return the picture as a file's content.
+    """Draw on axes side by side and return the picture as the content of a file.
 
     Parameters
     ----------
@@ -179,7 +191,7 @@ def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], 
         draw(ax)
     content = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font has not is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
         figure.savefig(content, format=form)
     return content.getvalue()
 
@@ -187,13 +199,13 @@ def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], 
 def pictures(
     model: Model, epochs: Sequence[Epoch], X: Any = None, y: Any = None, form: str = "png"
 ) -> dict[str, bytes]:
-    """Return the pictures of a run by file name: loss, units and, where samples are given, samples.
+    """Return the pictures of a run by file name: loss, units and, if samples are given, samples.
 
     Parameters
     ----------
     model : Model
     epochs : sequence of Epoch
-        Without any there is no picture of the loss.
+        If empty, there is no picture of the loss.
     X, y : arrays, optional
         Samples to show, and their classes.
     form : str
@@ -207,34 +219,37 @@ def pictures(
     Raises
     ------
     DataError
-        If there are no samples in X.
+        If X has no samples.
     """
+    if X is not None and not len(X):
+        raise DataError("There are no samples to draw: give at least one.")
     files = {}
     if epochs:
-        both = [lambda ax: draw_cost(ax, epochs), lambda ax: draw_errors(ax, epochs)]
+        both = [lambda ax: draw_cost(ax, epochs, cost_label(model)), lambda ax: draw_errors(ax, epochs)]
         files[f"loss.{form}"] = render(both, (10, 4), form)
-    n_units = min(MAX_UNITS, model.parameters["W1"].shape[0])
-    size = _mosaic_size(n_units, 1.5) if model.table is None else _columns_size(n_units, model.n_features)
+    n_units = min(MAX_UNITS, len(model.parameters["W1"]))
+    columns_size = max(7.0, 0.5 * n_units + 3.0), max(2.5, 0.18 * min(MAX_VALUES, model.n_features) + 1.2)
+    size = _mosaic_size(n_units, 1.5) if model.table is None else columns_size
     files[f"units.{form}"] = render([lambda ax: draw_units(ax, model)], size, form)
     if X is not None:
-        if not len(X):
-            raise DataError("There are no samples to draw: give some.")
         draw_size = _mosaic_size(min(MAX_SAMPLES, len(X)), 0.5)
         files[f"samples.{form}"] = render([lambda ax: draw_samples(ax, model, X, y)], draw_size, form)
     return files
 
 
-def _in_turn(errors: np.ndarray[Any, Any], sureness: np.ndarray[Any, Any], y: Any) -> np.ndarray[Any, Any]:
-    """Order errors so that the true classes take turns, the surest error of each class first."""
-    if not len(errors):
-        return errors
-    errors = errors[np.argsort(-sureness[errors], kind="stable")]
+def _choose(wrong: Array, confidence: Array, y: Any) -> Array:
+    """Choose samples to draw: errors on each true class in turn, the most confident first, then correct ones."""
+    errors = np.flatnonzero(wrong)
+    errors = errors[np.argsort(-confidence[errors], kind="stable")]
     seen: Counter[Any] = Counter()
     turns = []
-    for label in np.asarray(y)[errors].tolist():
+    for label in np.asarray(y)[errors].tolist() if len(errors) else ():
         turns.append(seen[label])
         seen[label] += 1
-    return errors[np.argsort(turns, kind="stable")]
+    errors = errors[np.argsort(turns, kind="stable")][: MAX_SAMPLES // 2]
+    rest = np.flatnonzero(~wrong)
+    n_rest = min(MAX_SAMPLES - len(errors), len(rest))
+    return np.concatenate([errors, rest[np.linspace(0, len(rest) - 1, n_rest).astype(int)]])
 
 
 def _signed(number: float) -> str:
@@ -242,76 +257,55 @@ def _signed(number: float) -> str:
     return f"{round(number, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _as_image(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def _as_image(values: Array, shape: tuple[int, ...]) -> Array:
     """Return one sample's values as an image, grey or with three colours; other shapes become one row."""
     is_image = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
     return values.reshape(shape) if is_image else values.reshape(1, -1)
 
 
-def _in_grey(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return an image without colours: their mean."""
-    return image.mean(axis=2) if image.ndim == 3 else image
-
-
 def _columns(n: int) -> int:
-    """How many images stand in a row of a mosaic of n."""
+    """Return the number of images in a row of a mosaic of n."""
     return max(_LEAST_COLUMNS, math.ceil(math.sqrt(n)))
 
 
 def _mosaic_size(n: int, margin: float) -> tuple[float, float]:
-    """Width and height in inches of a mosaic of n images, `margin` more for what stands beside it."""
+    """Return width and height in inches of a mosaic of n images, with a margin for what is beside it."""
     columns = _columns(n)
     return max(7.0, 1.3 * columns + margin), 1.45 * math.ceil(n / columns) + 0.8
 
 
 def _draw_mosaic(
-    ax: "Axes",
-    images: list[np.ndarray[Any, Any]],
-    titles: list[str],
-    colors: str,
-    low: float,
-    high: float,
-    title_colors: Sequence[str] | None = None,
+    ax: "Axes", images: list[Array], titles: list[str], colors: Sequence[str] | None = None, **shades: Any
 ) -> "AxesImage":
     """Draw images of one shape in a grid, each with a title, as one picture with one scale of colours."""
     height, width = images[0].shape[:2]
     columns = _columns(len(images))
-    title_height = max(6.0, 0.28 * width) if height > 1 else 1.0
-    row_height = height + math.ceil(title_height)
-    size = math.ceil(len(images) / columns) * row_height, columns * (width + _GAP) - _GAP
+    title_height = math.ceil(max(6.0, 0.28 * width)) if height > 1 else 1
+    size = math.ceil(len(images) / columns) * (height + title_height), columns * (width + _GAP) - _GAP
     mosaic = np.full((*size, *images[0].shape[2:]), np.nan if images[0].ndim == 2 else 1.0, np.float32)
-    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
-        top, left = index // columns * row_height + math.ceil(title_height), index % columns * (width + _GAP)
+    for index, (image, title, color) in enumerate(zip(images, titles, colors or ["black"] * len(images), strict=True)):
+        row, column = divmod(index, columns)
+        top, left = row * (height + title_height) + title_height, column * (width + _GAP)
         mosaic[top : top + height, left : left + width] = image
-        color = title_colors[index] if title_colors else "black"
         ax.text(left + width / 2, top - 1, title, ha="center", va="bottom", fontsize=7, color=color, **_PLAIN)
-    aspect: Literal["equal", "auto"] = "equal" if height > 1 else "auto"
     ax.set_anchor("N")
-    drawn = ax.imshow(mosaic, cmap=colors, vmin=low, vmax=high, interpolation="nearest", aspect=aspect)
+    drawn = ax.imshow(mosaic, interpolation="nearest", aspect="equal" if height > 1 else "auto", **shades)
     ax.set_axis_off()
     return drawn
 
 
-def _draw_columns(ax: "Axes", weights: np.ndarray[Any, Any], names: list[str], titles: list[str]) -> "AxesImage":
-    """Draw weights (values, units) as a picture with a named row a value and a column a unit."""
+def _draw_columns(ax: "Axes", weights: Array, names: list[str], titles: list[str]) -> "AxesImage":
+    """Draw weights (values, units) as a picture with a named row for each value and a column for each unit."""
     largest = np.abs(weights).max(axis=1)
     shown = np.sort(np.argsort(-largest, kind="stable")[:MAX_VALUES])
     limit = float(largest.max()) or 1.0
     image = ax.imshow(weights[shown], cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    ax.set_yticks(range(len(shown)), [_shortened(names[value]) for value in shown], fontsize=7, **_PLAIN)
+    labels = [shorten(names[value], _NAME_LENGTH) for value in shown]
+    ax.set_yticks(range(len(shown)), labels, fontsize=7, **_PLAIN)
     ax.set_xticks(range(len(titles)), titles, fontsize=7, rotation=90 if len(titles) > 12 else 0)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     return image
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _columns_size(n_units: int, n_values: int) -> tuple[float, float]:
-    """Width and height in inches of a picture of columns."""
-    return max(7.0, 0.5 * n_units + 3.0), max(2.5, 0.18 * min(MAX_VALUES, n_values) + 1.2)
 
 
 def _scale_by_range(ax: "Axes", values: Sequence[float]) -> None:

@@ -4,14 +4,15 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from twolayer.history import Epoch
+from twolayer.training.history import Epoch
+from twolayer.training.result import Event
 
 _PLAIN_LINES = 20
 
 
 @contextlib.contextmanager
-def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Epoch], None]]:
-    """Show the epochs of a training on stderr.
+def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Event], None]]:
+    """Show the events of a training on stderr.
 
     Parameters
     ----------
@@ -23,20 +24,22 @@ def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Epoch], N
     Yields
     ------
     callable
-        To be called with each epoch.
+        A listener, to be called with each event.
     """
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
         with _bar(max_iter) as show:
-            yield show
+            yield lambda event: show(event.epoch)
     else:
         every = max(1, max_iter // _PLAIN_LINES)
-        yield (
-            lambda epoch: (
-                _print_line(epoch) if epoch.iteration % every == 0 or epoch.iteration == max_iter - 1 else None
-            )
-        )
+
+        def show_some(event: Event) -> None:
+            iteration = event.epoch.iteration
+            if iteration % every == 0 or iteration == max_iter - 1:
+                _print_line(event.epoch)
+
+        yield show_some
 
 
 @contextlib.contextmanager
@@ -53,6 +56,7 @@ def working(what: str, *, quiet: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
+    """Show a bar with the figures of the last epoch."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -68,13 +72,15 @@ def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
 
 
 def _print_line(epoch: Epoch) -> None:
-    with contextlib.suppress(OSError):  # a reader of the progress that went away does not end the training
+    """Print a line; a reader of the progress that went away does not end the training."""
+    with contextlib.suppress(OSError):
         print(f"Epoch {epoch.iteration}: {_figures(epoch)}", file=sys.stderr, flush=True)  # noqa: T201 - on request
 
 
 def _figures(epoch: Epoch) -> str:
+    """Return cost, accuracy and validation score of an epoch."""
     part, accuracy = "training", epoch.train_accuracy
     if epoch.test_accuracy is not None:
         part, accuracy = "test", epoch.test_accuracy
-    kept = "" if epoch.validation_score is None else f", validation score {epoch.validation_score:.4f}"
-    return f"cost {epoch.cost:.6f}, {part} {100 * accuracy:.2f} %{kept}"
+    score = "" if epoch.validation_score is None else f", validation score {epoch.validation_score:.4f}"
+    return f"cost {epoch.cost:.6f}, {part} {100 * accuracy:.2f} %{score}"

@@ -1,1 +1,1 @@
-"""What a network does and whether its gradients are right."""
+"""What a network does, and whether its gradients are right."""

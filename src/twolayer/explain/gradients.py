@@ -1,4 +1,4 @@
-"""Is a gradient right? A directional central difference says so, for each parameter by itself."""
+"""Is a gradient right? Directional central differences answer for each parameter separately."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.equations import Arrays, back_propagation, compute_cost, forward_propagation
+from twolayer.equations import Arrays, back_propagation, find_loss, forward_propagation
 
 TOLERANCE = 1e-5
 _EPS = float(np.finfo(np.float64).eps)
@@ -16,15 +16,15 @@ _ROUNDING = 4 * _EPS  # relative error allowed in one cost
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What the difference quotient says of the gradient of one parameter.
+    """How the gradient of one parameter compares with difference quotients.
 
     Attributes
     ----------
     name : str
         W1, b1, W2 or b2.
     error : float
-        Largest distance between the given slope and the difference quotient over the directions tried, in units of the
-        gradient's length; rounding alone makes about 1e-8.
+        Largest distance between the given slope and the difference quotient over the directions tried, relative to the
+        norm of the gradient; rounding alone makes about 1e-8.
     agrees : bool
         Whether the error is within the tolerance, beyond what rounding of the cost explains.
     """
@@ -48,27 +48,27 @@ def check_gradients(
     Parameters
     ----------
     cost : callable
-        Parameters in, cost out.
+        Returns the cost of given parameters.
     parameters : dict
-        Where: float64 arrays W1, b1, W2, b2.
+        Where to check: float64 arrays W1, b1, W2, b2.
     grads : dict
         The gradients to check: dW1, db1, dW2, db2.
     random : numpy.random.Generator
         Draws the directions.
     n_directions : int
-        Directions tried for each parameter.
+        Number of directions for each parameter.
     tolerance : float
         Largest error that passes.
 
     Returns
     -------
     list of GradientCheck
-        One entry a parameter.
+        One for each parameter.
     """
     checks = []
     for name, parameter in parameters.items():
         grad = grads["d" + name]
-        length = float(np.linalg.norm(grad))
+        norm = float(np.linalg.norm(grad))
         errors, excesses = [], []
         for _ in range(n_directions):
             direction = random.standard_normal(parameter.shape)
@@ -77,13 +77,22 @@ def check_gradients(
             low = float(cost({**parameters, name: parameter - h * direction}))
             rounding = _ROUNDING * (abs(high) + abs(low)) / h
             distance = abs((high - low) / (2 * h) - float(np.sum(grad * direction)))
-            errors.append(distance / length if length else distance)
+            errors.append(distance / norm if norm else distance)
             excesses.append(distance - rounding)
-        checks.append(GradientCheck(name, max(errors), max(excesses) <= tolerance * length))
+        checks.append(GradientCheck(name, max(errors), max(excesses) <= tolerance * norm))
     return checks
 
 
-def check_back_propagation(X: Any, Y: Any, parameters: Arrays, random: np.random.Generator) -> list[GradientCheck]:
+def check_back_propagation(
+    X: Any,
+    Y: Any,
+    parameters: Arrays,
+    random: np.random.Generator,
+    *,
+    activation: str = "sigmoid",
+    loss: str = "square",
+    sample_weight: Any = None,
+) -> list[GradientCheck]:
     """Check `back_propagation` at given samples and parameters.
 
     Parameters
@@ -94,12 +103,20 @@ def check_back_propagation(X: Any, Y: Any, parameters: Arrays, random: np.random
         float64 arrays W1, b1, W2, b2.
     random : numpy.random.Generator
         Draws the directions.
+    activation, loss, sample_weight
+        As for `back_propagation`.
 
     Returns
     -------
     list of GradientCheck
-        One entry a parameter.
+        One for each parameter.
     """
-    _, cache = forward_propagation(X, parameters)
-    grads = back_propagation(X, Y, parameters, cache)
-    return check_gradients(lambda p: float(compute_cost(forward_propagation(X, p)[0], Y)), parameters, grads, random)
+    kind = find_loss(loss, len(Y))
+
+    def cost(p: Arrays) -> float:
+        _, cache = forward_propagation(X, p, activation, kind.output)
+        return float(kind.cost(cache, Y, sample_weight))
+
+    _, cache = forward_propagation(X, parameters, activation, kind.output)
+    grads = back_propagation(X, Y, parameters, cache, activation=activation, loss=loss, sample_weight=sample_weight)
+    return check_gradients(cost, parameters, grads, random)
