@@ -1,4 +1,4 @@
-"""`twolayer export`: a model in the form of another language or library."""
+"""`twolayer export`: convert a model to another language or library."""
 
 import importlib.util
 import keyword
@@ -6,58 +6,58 @@ from pathlib import Path
 
 import click
 
-from twolayer.cli.arguments import json_option
-from twolayer.files.source import TARGETS
+from twolayer.cli.options import json_option
+from twolayer.export.targets import TARGETS, export_model
 
 
-@click.command(short_help="A model as ONNX, C, JavaScript, Python and others.")
+@click.command(short_help="Convert a model to ONNX, C, JavaScript, Python and others.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="What to make of it.")
+@click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="Target language or library.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write to this file, - for stdout.  [default: MODEL's name]"
+    "--out", type=click.Path(path_type=Path), help="Write to this file; - for stdout.  [default: named after MODEL]"
 )
 @json_option
 def export(model: Path, target: str, out: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Write MODEL, a model file or the folder of a run, as one file that works without twolayer.
+    """Convert MODEL, a model file or the folder of a run, to one file that works without twolayer.
 
     c is a header, js a module for Node.js and browsers, python a module that needs no package, json a document for
-    other programs; torch, keras and sklearn are Python files for these libraries. Preprocessing and classes are in each
-    file, and so are samples that it tests itself with.
+    other programs; torch, keras and sklearn are Python files for these libraries. Each file contains the
+    preprocessing, the class names and a self-test.
 
-    Without --out the file is named after MODEL, in the current folder, and none that is there already is replaced.
+    Without --out, the file is written to the current folder, named after MODEL; an existing file is not replaced.
     """
     from twolayer.cli.output import print_json, print_table
     from twolayer.errors import SettingError, StorageError
-    from twolayer.files.run_folder import MODEL_FILE, read_model
-    from twolayer.files.scorer import make_vectors
-    from twolayer.files.source import export_model
+    from twolayer.export.samples import make_samples
+    from twolayer.runs.folder import MODEL_FILE, read_model
     from twolayer.storage import check_other_file, replace_file
 
     to_stdout = out == Path("-")
     if as_json and to_stdout:
-        raise SettingError("--json and --out - both print to stdout: leave one of them out.")
+        raise SettingError("--json and --out - both write to stdout: leave one of them out.")
     network = read_model(model)
     path = _default_path(model, TARGETS[target].ending) if out is None or to_stdout else out
     check_other_file(path, [model, model / MODEL_FILE])
     if out is None and path.exists():
-        raise StorageError(f"{path} is there already: name a file with --out, which replaces it.")
+        raise StorageError(f"{path} already exists: to replace it, name it with --out.")
     content = export_model(network, target, path.name)
     if to_stdout:
         click.echo(content, nl=False)
         return
     replace_file(path, content)
-    vectors = make_vectors(network)
+    samples = make_samples(network)
+    n, deviation = len(samples.rows), samples.deviation
     if as_json:
         record = {"model": str(model), "to": target, "out": str(path), "bytes": len(content)}
-        print_json(record | {"samples": len(vectors.rows), "worst_deviation": vectors.deviation})
+        print_json(record | {"samples": n, "worst_deviation": deviation})
         return
-    deviation = f"{len(vectors.rows)} samples, at most {vectors.deviation:.1e} from the model's own shares"
-    print_table([("written to", f"{path} ({len(content):,} bytes)"), ("tested with", deviation)])
+    tested = f"{n} samples, at most {deviation:.1e} from the model's own probabilities"
+    print_table([("written to", f"{path} ({len(content):,} bytes)"), ("tested with", tested)])
 
 
 def _default_path(model: Path, ending: str) -> Path:
-    """Return the path of a file in the current folder named after a model, by letters that are safe in code."""
-    from twolayer.files.scorer import identifier
+    """Return the path of a file in the current folder named after a model, in characters that are safe in code."""
+    from twolayer.export.c import identifier
 
     place = model.resolve()
     name = identifier(place.name if place.is_dir() else place.stem, "model")

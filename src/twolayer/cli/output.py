@@ -1,5 +1,6 @@
-"""What commands print: tables and JSON."""
+"""What commands print: tables, JSON, and lines on stderr."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -53,6 +54,7 @@ def print_table(
     click.echo("\n".join(line.rstrip() for line in text.get().splitlines()), err=err)
 
 
-def count(n: int, noun: str) -> str:
-    """Return a number with its noun: 1 error, 1,024 errors."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def print_line(line: str) -> None:
+    """Print a line on stderr, which nobody need read."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)

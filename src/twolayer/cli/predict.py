@@ -9,122 +9,111 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twolayer.cli.arguments import encoding_option, json_option, part_option
+from twolayer.cli.options import add_option, json_option, part_option
+from twolayer.data.request import DataRequest
+from twolayer.text import free_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from twolayer.data.catalogue import Samples
-    from twolayer.data.tables import Table
+    from twolayer.aliases import Array
+    from twolayer.data.dataset import Dataset
     from twolayer.model import Model
 
 
-@click.command(short_help="The class of each sample, as CSV or Parquet.")
+@click.command(short_help="Predict the class of each sample, as CSV or Parquet.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data")
 @part_option
-@encoding_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write to this file, CSV or .parquet, not to stdout.")
+@add_option(DataRequest, "encoding")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write to this file, CSV or .parquet.  [default: CSV on stdout]"
+)
 @json_option
-def predict(
-    model: Path,
-    data: str,
-    part: Any,
-    encoding: str,
-    out: Path | None,
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """Print the class that MODEL gives each sample of DATA and the share of each class, as CSV.
+def predict(*, model: Path, data: str, part: Any, encoding: str, out: Path | None, as_json: bool) -> None:
+    """Print the class that MODEL predicts for each sample of DATA, and the probability of each class, as CSV.
 
-    Of a table the columns that the model does not use, such as an id, stand before them.
+    Columns of a table that the model does not use, such as an id, come first.
     """
-    from twolayer.files.run_folder import MODEL_FILE, read_model
+    from twolayer.data.sources import read_for
+    from twolayer.runs.folder import MODEL_FILE, read_model
     from twolayer.storage import check_other_file, replace_file
-    from twolayer.using import open_samples
 
     if out is not None:
         check_other_file(out, [model, model / MODEL_FILE, data])
     network = read_model(model)
-    samples, table = open_samples(network, data, part=part, encoding=encoding)
-    predictions, shares = network.predict(samples.X), network.predict_proba(samples.X)
+    samples, table = read_for(network, data, part=part, encoding=encoding)
+    predictions = network.predict(samples.rows)
     if as_json:
-        labels = predictions.tolist()
-        counts = {str(label): labels.count(label) for label in network.classes}
-        record = {"model": str(model), "data": data, "samples": len(labels), "predicted": counts, "predictions": labels}
-        text = json.dumps(record) + "\n"
-    elif table is not None or (out is not None and out.suffix.lower() in (".parquet", ".pq")):
-        _write_table(network, samples, table, predictions, shares, out)
-        return
+        text = _as_json(network, predictions, {"model": str(model), "data": data})
     else:
-        text = _as_csv(network, samples, predictions, shares)
+        columns = _columns(network, samples, predictions)
+        if table is not None or (out is not None and out.suffix.lower() in (".parquet", ".pq")):
+            _write_table(network, samples, table, columns, out)
+            return
+        text = _as_csv(_first_columns(samples) | columns)
     if out:
         replace_file(out, text.encode())
     else:
         click.echo(text, nl=False)
 
 
+def _as_json(network: "Model", predictions: "Array", record: dict[str, Any]) -> str:
+    """Return one JSON object: the predictions, and how many of each class."""
+    labels = predictions.tolist()
+    counts = {str(label): labels.count(label) for label in network.classes}
+    return json.dumps(record | {"samples": len(labels), "predicted": counts, "predictions": labels}) + "\n"
+
+
+def _columns(network: "Model", samples: "Dataset", predictions: "Array") -> dict[str, "Array"]:
+    """Return the columns of a prediction: the class, the probability of each one, the label where it is known."""
+    probabilities = network.predict_proba(samples.rows)
+    columns = {"prediction": predictions}
+    columns |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(network.classes)}
+    return columns if samples.labels is None else columns | {"label": samples.labels.decode()}
+
+
+def _first_columns(samples: "Dataset") -> dict[str, "Array"]:
+    """Return the columns that come first where there is no table: the number of each sample, and its file."""
+    import numpy as np
+
+    first = {"sample": np.arange(samples.n_samples)}
+    return first if samples.files is None else first | {"file": np.array(samples.files, object)}
+
+
 def _write_table(
-    network: "Model",
-    samples: "Samples",
-    table: "Table | None",
-    predictions: "np.ndarray[Any, Any]",
-    shares: "np.ndarray[Any, Any]",
-    out: Path | None,
+    network: "Model", samples: "Dataset", table: Any, columns: dict[str, "Array"], out: Path | None
 ) -> None:
-    """Write predictions beside the columns that are no features, to a file or to stdout."""
+    """Write predictions beside the columns that the model does not use, to a file or to stdout."""
     import shutil
     import tempfile
-
-    import numpy as np
 
     from twolayer.data.tables import as_table
     from twolayer.storage import replacement
 
-    if table is None:
-        first: dict[str, Any] = {"sample": np.arange(len(predictions))}
-        first |= {} if samples.files is None else {"file": np.array(samples.files, object)}
+    if table is None or network.table is None:
+        first = _first_columns(samples)
         table, kept = as_table(first), list(first)
     else:
-        assert network.table is not None
-        features = {column.name for column in network.table.columns}
-        kept = [name for name in table.kinds if name not in features]
-    columns = {"prediction": predictions.astype(object) if predictions.dtype.kind == "U" else predictions}
-    columns |= {f"share_{label}": shares[:, k] for k, label in enumerate(network.classes)}
-    if samples.y is not None:
-        columns["label"] = samples.y.astype(object) if samples.y.dtype.kind == "U" else samples.y
-    taken = set(kept)
-    columns = {_free(name, taken): column for name, column in columns.items()}
+        used = {column.name for column in network.table.columns}
+        kept = [name for name in table.kinds if name not in used]
+    named: dict[str, Array] = {}
+    for name, column in columns.items():
+        named[free_name(name, [*kept, *named])] = column.astype(object) if column.dtype.kind == "U" else column
     if out is not None:
         with replacement(out) as path:
-            table.write(path, kept, columns)
+            table.write(path, kept, named)
         return
     with tempfile.TemporaryDirectory(prefix="twolayer-") as folder:
         path = Path(folder, "predictions.csv")
-        table.write(path, kept, columns)
+        table.write(path, kept, named)
         with path.open(encoding="utf-8", newline="") as file:
             shutil.copyfileobj(file, sys.stdout)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """Return a name that no column has yet."""
-    while name in taken:
-        name = f"{name}_"
-    taken.add(name)
-    return name
-
-
-def _as_csv(
-    network: "Model", samples: "Samples", predictions: "np.ndarray[Any, Any]", shares: "np.ndarray[Any, Any]"
-) -> str:
-    """Return a header and a line a sample: its number, file, class, the share of each class, its label where known."""
+def _as_csv(columns: dict[str, "Array"]) -> str:
+    """Return a header and a line for each sample."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    y = None if samples.y is None else samples.y.tolist()
-    named = ["sample"] if samples.files is None else ["sample", "file"]
-    header = [*named, "prediction", *(f"share_{label}" for label in network.classes)]
-    lines.writerow(header if y is None else [*header, "label"])
-    for index, (prediction, row) in enumerate(zip(predictions.tolist(), shares.tolist(), strict=True)):
-        first = [index] if samples.files is None else [index, samples.files[index]]
-        values = [*first, prediction, *(f"{share:.6g}" for share in row)]
-        lines.writerow(values if y is None else [*values, y[index]])
+    lines.writerow(columns)
+    values = [map("{:.6g}".format, each) if each.dtype.kind == "f" else each.tolist() for each in columns.values()]
+    lines.writerows(zip(*values, strict=True))
     return text.getvalue()

@@ -1,36 +1,31 @@
 """`twolayer proof`: every printed figure of the assignment beside the derived one."""
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from twolayer.cli.arguments import json_option
+from twolayer.cli.options import json_option
 
 if TYPE_CHECKING:
     from twolayer.proof import Figure, Sheet
 
-
 _PLACES_OF_A_DOUBLE = 15
 
 
-@click.command(short_help="Re-derive every figure of the assignment.")
+@click.command(short_help="Check every figure of the assignment.")
 @click.option("--all", "every", is_flag=True, help="Show every number on a line of its own.")
 @json_option
 def proof(every: bool, as_json: bool) -> int:  # noqa: FBT001
-    """Re-derive every figure that the assignment prints; exit code 1 if one differs."""
-    import sys
-
+    """Re-derive every figure that the assignment prints, and compare; the exit code is 1 if one differs."""
     from twolayer.cli.output import print_json, print_table
     from twolayer.proof import prove
 
-    def say(exercise: str) -> None:
-        click.echo(f"\rExercise {exercise} ...".ljust(32), nl=False, err=True)
-
-    on_terminal = sys.stderr.isatty()
-    sheet = prove(on_exercise=say if on_terminal else None)
-    if on_terminal:
-        click.echo("\r".ljust(33) + "\r", nl=False, err=True)
+    with _progress() as begin:
+        sheet = prove(on_exercise=begin)
     if as_json:
         print_json(_record(sheet))
     else:
@@ -39,6 +34,24 @@ def proof(every: bool, as_json: bool) -> int:  # noqa: FBT001
         _print_readings(sheet)
         _print_summary(sheet)
     return 0 if sheet.agrees else 1
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Yield what to call as each exercise begins: a bar on a terminal's stderr; elsewhere one line is printed."""
+    from twolayer.proof import STEPS
+
+    if not sys.stderr.isatty():
+        click.echo("Re-deriving the figures of the assignment; this takes up to a minute.", err=True)
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(STEPS))
+        yield lambda exercise: bar.update(task, completed=STEPS.index(exercise), description=f"Exercise {exercise}")
 
 
 def _rows(figure: "Figure", *, every: bool) -> list[tuple[str, ...]]:
@@ -63,7 +76,7 @@ def _rows(figure: "Figure", *, every: bool) -> list[tuple[str, ...]]:
 
 
 def _as_text(number: float, printed: str, places: int) -> str:
-    """Return a computed number: whole where a whole one is printed, of an array with two places more than printed."""
+    """Return a computed number: whole where a whole one is printed, of an array with two more places than printed."""
     if "." not in printed and number.is_integer():
         return f"{number:.0f}"
     if "." in printed and places < _PLACES_OF_A_DOUBLE:
@@ -72,13 +85,13 @@ def _as_text(number: float, printed: str, places: int) -> str:
 
 
 def _print_summary(sheet: "Sheet") -> None:
-    """Print how much agrees, and by which rule."""
+    """Print how many numbers agree, and by which rule."""
     from twolayer.proof import LOSS_PLACES
 
     click.echo(
-        "\nOf an array (its size in brackets) the number that agrees least is shown;\n"
-        f"--all shows each. Losses, cost and means must agree to {LOSS_PLACES} places, beyond which\n"
-        "the order in which a library adds shows; every other number to every place.\n\n"
+        "\nFor an array (its size in brackets), the number that agrees least is shown; --all shows\n"
+        f"every number. Losses, costs and means must agree to {LOSS_PLACES} decimal places, because further\n"
+        "digits depend on the order of summation; all other numbers must agree to every place.\n\n"
         f"{sheet.n_agreeing} of {sheet.n_numbers} printed numbers agree."
     )
 
@@ -88,9 +101,9 @@ def _print_readings(sheet: "Sheet") -> None:
     from twolayer.cli.output import print_table
 
     click.echo(
-        "\nExercise 10 in two readings (training / test accuracy). The printed table\n"
-        "gives every sample one class, that on whose side of 0.5 the mean of A2 lies;\n"
-        "exercise 9's predict gives each its own. The verdicts above are on the first.\n"
+        "\nExercise 10, read in two ways (training / test accuracy). The printed table assigns one\n"
+        "class to all samples: the one on whose side of 0.5 the mean of A2 lies. `predict`, as\n"
+        "exercise 9 defines it, classifies each sample. The verdicts above use the first reading.\n"
     )
     rows = [
         (str(reading.n_h), *(_pair(pair) for pair in (reading.printed, reading.by_mean, reading.by_predict)))

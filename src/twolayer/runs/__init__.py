@@ -1,0 +1,1 @@
+"""A run: a request in, a folder with a model out."""

@@ -1,0 +1,291 @@
+"""A run: read the data, train with checkpoints, write the folder, draw the pictures; or resume one.
+
+Nothing is printed here: what shows a run to a person, as the command line does, follows it by `Hooks`.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twolayer.errors import MissingFileError, StorageError
+from twolayer.runs.folder import RunFolder
+from twolayer.runs.request import Request
+from twolayer.training.result import Listener, Result, Status
+from twolayer.training.stop import StopRequest
+
+if TYPE_CHECKING:
+    from twolayer.data.dataset import Dataset
+    from twolayer.data.report import DataReport
+    from twolayer.model import Model
+    from twolayer.training.result import Event
+
+_ENDED = (Status.CONVERGED, Status.DIVERGED)  # nothing is left to resume
+
+
+@dataclass(frozen=True)
+class Start:
+    """What there is to show when a training begins, before its first event.
+
+    Attributes
+    ----------
+    folder : Path
+    request : Request
+        With the number of threads that compute.
+    report : DataReport or None
+        What was found in the data.
+    again : bool
+        Whether it was begun before and left no checkpoint.
+    iteration : int
+        Where it begins: greater than 0 where it goes on from a checkpoint.
+    """
+
+    folder: Path
+    request: Request
+    report: "DataReport | None"
+    again: bool
+    iteration: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has come to.
+
+    Attributes
+    ----------
+    folder : Path
+    request : Request
+    model : Model
+    status : str
+        How its training ended.
+    message : str
+        The same in a sentence for a person.
+    result : Result or None
+        None where there was nothing left to resume.
+    report : DataReport or None
+        What was found in the data; None as above.
+    interrupted : bool
+        Whether it was asked to stop before all was done; the model is written, pictures are not.
+    """
+
+    folder: Path
+    request: Request
+    model: "Model"
+    status: str
+    message: str
+    result: Result | None = None
+    report: "DataReport | None" = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a caller follows a run, and stops it.
+
+    Attributes
+    ----------
+    listeners : sequence of callables
+        Each is called with each `Event` of the training, and may return True to end it.
+    on_start : callable, optional
+        Called with a `Start` when all is checked and the training begins.
+    working : callable
+        Given a few words on what is being done, returns a context manager that shows them for as long as it takes.
+    stop : StopRequest
+        Asks for an end as soon as possible. Ctrl-C and the system's requests to end set it while the training runs.
+    """
+
+    listeners: Sequence[Listener] = ()
+    on_start: Callable[[Start], None] | None = None
+    working: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    stop: StopRequest = field(default_factory=StopRequest)
+
+
+def run(request: Request, out: str | os.PathLike[str] | None = None, hooks: Hooks | None = None) -> Outcome:
+    """Train as requested and leave model, history and pictures in a folder.
+
+    Parameters
+    ----------
+    request : Request
+    out : path, optional
+        The folder, new or empty; the first free one in `runs`, named after the data, when not given.
+    hooks : Hooks, optional
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    TwoLayerError
+        If a setting or the data are invalid, or a file cannot be read or written.
+    """
+    hooks = hooks or Hooks()
+    dataset = _read(request, hooks)
+    with RunFolder(Path(out)) if out else RunFolder.next_free(_name_of(request.data.data)) as folder:
+        return _train(folder, request, dataset, hooks)
+
+
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    max_iter: int | None = None,
+    checkpoint_seconds: float | None = None,
+    pictures: bool | None = None,
+    hooks: Hooks | None = None,
+) -> Outcome:
+    """Continue a run from its last checkpoint, or from its beginning: it ends as if it had never stopped.
+
+    Parameters
+    ----------
+    path : path
+        Its folder.
+    max_iter, checkpoint_seconds, pictures : optional
+        What may be changed; as the run was requested when not given.
+    hooks : Hooks, optional
+
+    Returns
+    -------
+    Outcome
+        Without a `result` where there is nothing left to resume.
+
+    Raises
+    ------
+    TwoLayerError
+        If the run cannot be resumed, or for the same reasons as `run`.
+    """
+    hooks = hooks or Hooks()
+    with RunFolder(Path(path), resume=True) as folder:
+        changes = {"checkpoint_seconds": checkpoint_seconds, "pictures": pictures}
+        request = _changed(folder.read_request(), max_iter, **changes)
+        complete = _complete(folder, request)
+        if complete:
+            return complete
+        try:
+            dataset = _read(request, hooks)
+        except MissingFileError as error:
+            message = f"{str(error).rstrip('.')}; resume the run from the directory where it was started."
+            raise MissingFileError(message) from error
+        return _train(folder, request, dataset, hooks)
+
+
+def _changed(request: Request, max_iter: int | None, **more: Any) -> Request:
+    """Return a request with what is given."""
+    settings = request.settings if max_iter is None else replace(request.settings, max_iter=max_iter)
+    return replace(request, settings=settings, **{name: value for name, value in more.items() if value is not None})
+
+
+def _complete(folder: RunFolder, request: Request) -> Outcome | None:
+    """Return the outcome of a run that has come to its end; None if there is something to resume."""
+    model = folder.read_result()
+    if model is None:
+        return None
+    status, made = model.settings.get("status"), model.settings.get("max_iter")
+    finished = status == Status.FINISHED and isinstance(made, int) and made >= request.settings.max_iter
+    stopped = status == Status.STOPPED_EARLY and not folder.checkpoint.is_file()
+    if not (status in _ENDED or finished or stopped):
+        return None
+    advice = "to continue, increase `max_iter`" if finished else "nothing to resume"
+    message = f"The run {folder.path} is complete ({status}): {advice}."
+    return Outcome(folder.path, request, model, str(status), message)
+
+
+def _read(request: Request, hooks: Hooks) -> "Dataset":
+    """Read the data."""
+    with hooks.working("Reading the data"):
+        from twolayer.data.sources import load  # what reads takes a moment to load
+
+        return load(request.data, request.settings)
+
+
+def _name_of(data: str) -> str:
+    """Return what a run is called: the name of the data, without what says where it lies and how it is stored."""
+    path = Path(data)
+    return path.name.partition(".")[0] if path.suffix and os.path.exists(data) else data  # noqa: PTH110 - long queries
+
+
+def _train(folder: RunFolder, request: Request, dataset: "Dataset", hooks: Hooks) -> Outcome:
+    """Train, and write all that a run leaves: the model before the pictures, which may be interrupted."""
+    from twolayer.engines.objective import n_processors
+    from twolayer.fit import fit
+
+    threads = request.settings.n_threads or n_processors()  # the same number of threads gives the same bits
+    request = replace(request, settings=replace(request.settings, n_threads=threads))
+    if not folder.begun_before:
+        folder.write_request(request)
+    again = folder.begun_before and not folder.checkpoint.is_file()
+    watch = _Watch(folder, Start(folder.path, request, dataset.report, again), hooks)
+    with hooks.stop.on_signals():
+        model, result = fit(
+            dataset,
+            request.settings,
+            checkpoint=folder.checkpoint,
+            checkpoint_seconds=request.checkpoint_seconds,
+            listeners=[watch],
+            stop=hooks.stop,
+        )
+        held_out = {"hold_out": dataset.held_out} if dataset.held_out else {}
+        model = replace(model, settings={**model.settings, "data": dataset.name, **held_out})
+        _write(folder, model, result)
+        if result.status in _ENDED or (result.status == Status.STOPPED_EARLY and not watch.ended_it):
+            folder.checkpoint.unlink(missing_ok=True)
+    interrupted = hooks.stop.asked or (request.pictures and not _draw(folder, model, result, dataset, hooks))
+    return Outcome(folder.path, request, model, result.status, result.message, result, dataset.report, interrupted)
+
+
+class _Watch:
+    """The first listener: it keeps the request of a run that does go on, tells the start, and asks the others."""
+
+    def __init__(self, folder: RunFolder, start: Start, hooks: Hooks) -> None:
+        self._folder, self._start, self._hooks = folder, start, hooks
+        self._started = self.ended_it = False
+
+    def __call__(self, event: "Event") -> bool:
+        """Tell an event; return whether a listener asks to stop."""
+        if not self._started:
+            self._started = True
+            if self._folder.begun_before:
+                self._folder.write_request(self._start.request)
+            if self._hooks.on_start:
+                self._hooks.on_start(replace(self._start, iteration=event.epoch.iteration))
+        answers = [listener(event) for listener in self._hooks.listeners]
+        self.ended_it = any(answers)
+        return self.ended_it
+
+
+def _write(folder: RunFolder, model: "Model", result: Result) -> None:
+    """Write history and model, or say that the last checkpoint is safe."""
+    try:
+        folder.write(model, result.history)
+    except StorageError as error:
+        if not folder.checkpoint.is_file():
+            raise
+        message = (
+            f"{str(error).rstrip('.')}; the last checkpoint is safe: continue from it with `resume` {folder.path}."
+        )
+        raise StorageError(message) from error
+
+
+def _draw(folder: RunFolder, model: "Model", result: Result, dataset: "Dataset", hooks: Hooks) -> bool:
+    """Draw the pictures; False if that was interrupted."""
+    try:
+        with hooks.working("Drawing the pictures"):
+            from twolayer.plots import pictures
+
+            X, y = (None, None) if model.table else samples_to_show(dataset.test or dataset)
+            folder.write_pictures(pictures(model, result.history, X, y))
+    except StorageError as error:
+        raise StorageError(f"{str(error).rstrip('.')}; the model is safe in {folder.path}.") from error
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def samples_to_show(dataset: "Dataset") -> tuple[Any, Any]:
+    """Return the samples and labels that a picture can show; None of those that memory does not hold."""
+    from twolayer.data.rows import MemoryRows
+
+    if not isinstance(dataset.rows, MemoryRows):
+        return None, None
+    return dataset.rows.X, dataset.known_labels.decode()
