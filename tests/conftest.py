@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from twolayer import cli
-from twolayer.data.idx import IDX_TYPES
-from twolayer.fitting import fit_model
+from twolayer.data.readers.idx import IDX_TYPES
+from twolayer.fit import fit_model
 from twolayer.model import Model
 
 # A shared machine may pause anywhere. A change is judged by the same examples each time, by fewer of them in the quick

@@ -18,11 +18,13 @@ import numpy as np
 from numpy._core import _multiarray_umath
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from twolayer import fit_model
+from twolayer.data.dataset import Labels
 from twolayer.data.rows import ArrayRows
 from twolayer.engines.kernel import load_kernel
 from twolayer.engines.objective import make_objective
 from twolayer.files.model_file import to_bytes
-from twolayer.fitting import fit_model, start_parameters
+from twolayer.parameters import Sizes, random_start
 
 RECORD = Path(__file__).with_name("golden.json")
 N_SAMPLES, N_FEATURES, N_HIDDEN, N_STEPS, SCALE = 2000, 120, 5, 20, 15.0
@@ -61,11 +63,9 @@ def train(engine, solver, dtype, n_steps=N_STEPS):
 def evaluate(engine, dtype):
     """Return the evaluation at the start of the trainings."""
     X, y = samples()
-    X = as_rows(X, engine)
-    objective = make_objective(
-        X.T if engine != "streamed" else X, y[None].astype(dtype), **ENGINES[engine], dtype=dtype, scale=SCALE
-    )
-    return objective.evaluate(start_parameters(N_FEATURES, N_HIDDEN, 1, dtype, 0))
+    objective = make_objective(as_rows(X, engine), Labels.of(y), **ENGINES[engine], dtype=dtype, scale=SCALE)
+    (evaluation,) = objective.evaluate([random_start(Sizes(N_FEATURES, N_HIDDEN, 1), dtype, 0)], gradient=True)
+    return evaluation
 
 
 def as_rows(X, engine):
@@ -139,15 +139,19 @@ def all_digests(seed, n_steps=N_STEPS):
 
 
 def record(digests, numbers):
-    """Add this machine's digests, and the figures if there are none yet."""
-    known = {"figures": numbers, "bits": []}
+    """Put in this machine's digests, and those figures that are not there yet."""
+    known = {"figures": {}, "bits": []}
     with contextlib.suppress(FileNotFoundError):
         known = json.loads(RECORD.read_text())
+    known["figures"] = numbers | known["figures"]
+    for group in known["bits"]:
+        group["machines"] = [each for each in group["machines"] if each != machine()]
     groups = [group for group in known["bits"] if group["digests"] == digests]
     if not groups:
         groups = [{"digests": digests, "machines": []}]
         known["bits"] += groups
-    groups[0]["machines"] = sorted({*groups[0]["machines"], machine()})
+    groups[0]["machines"] = sorted([*groups[0]["machines"], machine()])
+    known["bits"] = [group for group in known["bits"] if group["machines"]]
     RECORD.write_text(json.dumps(known, indent=1) + "\n")
 
 
@@ -160,7 +164,7 @@ def main():
     )
     arguments = parser.parse_args()
     if arguments.digests is not None:
-        print(json.dumps(all_digests(arguments.digests, n_steps=8)))
+        print(json.dumps(all_digests(arguments.digests, n_steps=5)))
         return
     digests, numbers = blackboard()
     if arguments.record:

@@ -18,9 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from golden import DTYPES, SOLVERS, as_rows
 from twolayer import TwoLayerClassifier, load, save
-from twolayer.data.training_set import TrainingOptions, load_training_set
+from twolayer.data.request import DataRequest
+from twolayer.data.sources import load as load_data
 from twolayer.engines.kernel import load_kernel
-from twolayer.fitting import fit_model
+from twolayer.fit import fit, fit_model
+from twolayer.settings import Settings
 
 ENGINES = ("whole", "tiled", "streamed") if load_kernel() else ("whole", "streamed")
 
@@ -64,8 +66,8 @@ def with_a_table(k, folder):  # noqa: ARG001
             for row, label in zip(*make_samples(300, 2), strict=True)
         ]
         table.write_text("\n".join(["number,word,label", *lines]))
-    samples = load_training_set(str(table), TrainingOptions(target="label"))
-    model, _ = fit_model(samples.X, samples.codes, classes=range(2), table=samples.table, n_hidden=3, max_iter=5)
+    settings = Settings(n_hidden=3, max_iter=5)
+    model, _ = fit(load_data(DataRequest(str(table), target="label"), settings), settings)
     model.predict({"number": [1.0, None], "word": ["u", "new"]})
 
 

@@ -1,4 +1,4 @@
-"""The benchmark judges by results: the times are its own affair, the verdicts are not."""
+"""The benchmark compares results: the times vary, the verdicts follow from them."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def run(*arguments):
 
 @pytest.mark.slow
 def test_the_command_writes_record_table_and_pictures(tmp_path, monkeypatch):
-    """With the rivals that are installed; a quick trial says that it is one."""
+    """With the rivals that are installed; a quick run is marked as one."""
     monkeypatch.setattr(command, "find_rivals", lambda: (list(SCIKIT_LEARN), ["PyTorch", "JAX"]))
     rows = "mnist-10-float32,dense-10-float32,side-by-side,memory,scaling"
     done = run("--quick", "--repeats", 1, "--threads", 1, "--rows", rows, "--out", tmp_path)
@@ -46,13 +46,13 @@ def test_the_command_writes_record_table_and_pictures(tmp_path, monkeypatch):
     assert "the same result" in done.output
     assert [name for name, row in record["rows"].items() if not row["same_cost"]] == []
     assert record["rows"]["mnist-10-float32"]["best_rival"].startswith("scikit-learn")
-    assert "no measurement" in (tmp_path / "benchmarks.md").read_text()
+    assert "not a measurement" in (tmp_path / "benchmarks.md").read_text()
     assert "PyTorch is not installed" in done.stderr
     assert (tmp_path / "benchmarks.png").read_bytes()[:4] == (tmp_path / "scaling.png").read_bytes()[:4] == PNG
 
 
 class Cheat:
-    """A rival that makes a step less."""
+    """A rival that makes one step less."""
 
     name, losses = "cheat", ("square",)
 
@@ -71,12 +71,12 @@ def test_a_rival_with_another_result_fails_the_row(tmp_path, monkeypatch):
     assert "FAILED: not the same result" in done.stdout
 
 
-def test_an_unknown_row_is_told(tmp_path):
-    """With those that there are, and nothing is run."""
+def test_an_unknown_row_is_reported(tmp_path):
+    """With the list of rows, and nothing is run."""
     done = run("--rows", "mnist-10-float32,moon", "--out", tmp_path / "none")
 
     assert done.exit_code == 2
-    assert "no row 'moon': choose of mnist-10-float32" in done.stderr
+    assert "no row 'moon': choose from mnist-10-float32" in done.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -107,7 +107,7 @@ def test_all_that_are_installed_do_the_same_work(tmp_path):
         assert names == {"twolayer", "NumPy", "scikit-learn", *installed}
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported_before_anything_runs(tmp_path):
     """Not after minutes of measuring."""
     (tmp_path / "file").write_text("")
     done = run("--out", tmp_path / "file" / "folder")
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(tmp_path):
 
 
 def test_a_library_that_is_not_there_is_no_rival(monkeypatch):
-    """Its name is told, and the others race."""
+    """Its name is reported, and the others race."""
     monkeypatch.setattr(races, "RIVALS", {"scikit-learn": "scikit_learn", "Nonesuch": "nonesuch"})
     monkeypatch.delitem(sys.modules, "benchmarks.rivals.nonesuch", raising=False)
 
@@ -140,27 +140,27 @@ def measured(ratio, *, same_cost=True):
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(4.9, "MISS"), (5.0, "reached"), (8.0, "then"), (None, "no rival installed")]
+    ("ratio", "expected"), [(4.9, "MISS"), (5.0, "target"), (8.0, "stretch"), (None, "no rival installed")]
 )
 def test_a_verdict_compares_with_the_targets(ratio, expected):
-    """What was to be reached, and what then."""
+    """The target, and the stretch goal."""
     assert verdict(ROWS["mnist-10-float32"], measured(ratio)) == expected
 
 
 def test_memory_is_better_the_less_it_is():
-    """At most two copies are to be reached, at most one then."""
-    for copies, expected in ((2.5, "MISS"), (2.0, "reached"), (0.4, "then")):
+    """The target is at most two copies, the stretch goal at most one."""
+    for copies, expected in ((2.5, "MISS"), (2.0, "target"), (0.4, "stretch")):
         assert verdict(ROWS["memory"], {"ours_copies": copies, "ratio": None, "same_cost": True}) == expected
 
 
 def test_a_row_that_failed_or_was_not_measured_says_so():
-    """No ratio makes good for another result."""
+    """No ratio makes up for another result."""
     assert verdict(ROWS["mnist-10-float32"], measured(99.0, same_cost=False)).startswith("FAILED")
     assert verdict(ROWS["process-torch"], None) == "not measured"
 
 
 def test_the_table_shows_hits_misses_and_what_is_missing():
-    """A line a row, with both times, the ratio and both targets."""
+    """One line per row, with both times, the ratio, the target and the stretch goal."""
     machine = {"date": "2026-01-01", "processor": "P", "processors_usable": 2, "kernel": "avx2", "system": "S",
                "python": "3", "versions": {"jax": None}, "blas": ["b"]}  # fmt: skip
     rows = {"mnist-10-float32": measured(6.0), "mnist-10-float64": measured(1.0), "process-torch": None}
@@ -168,7 +168,7 @@ def test_the_table_shows_hits_misses_and_what_is_missing():
 
     table = to_markdown(record)
 
-    assert "| MNIST 0-1, n_h = 10, float32 | 1.00 ms | Rival 6.00 ms | 6.00 | 5 | 8 | reached |" in table
+    assert "| MNIST 0-1, n_h = 10, float32 | 1.00 ms | Rival 6.00 ms | 6.00 | 5 | 8 | target |" in table
     assert "| MNIST 0-1, n_h = 10, float64 | 1.00 ms | Rival 1.00 ms | 1.00 | 4 | 6 | MISS |" in table
     assert "| - | - | - | 5 | 8 | not measured |" in table
     assert "jax not installed" in table

@@ -20,21 +20,23 @@ from hypothesis import strategies as st
 
 from tests.fuzz import seeds
 from tests.fuzz.mutators import MUTATORS, mutate
-from tests.fuzz.targets import READERS, check
+from tests.fuzz.reader import check
+from tests.fuzz.targets import READERS
 from tests.fuzz.watch import ForbiddenError
-from twolayer import checkpoint, history
-from twolayer.data import arrays, idx
+from twolayer.data.readers import arrays, idx
 from twolayer.errors import DataError, TwoLayerError
-from twolayer.files import model_file
+from twolayer.files import checkpoint, model_file, records
+from twolayer.solvers.lbfgs import LBFGS
+from twolayer.training import history
 
 FILES = {kind: sorted((seeds.CORPUS / kind).iterdir()) for kind in READERS}
 MOST = 3 * settings.default.max_examples
 EXAMPLES = {"csv": MOST // 8, "checkpoint": MOST // 3, "run": MOST // 3}  # each takes longer than one of the others
 LARGEST = 4096
 WHOLE = {
-    "model": ["of-numbers", "of-three-texts", "of-a-table"],
+    "model": ["of-numbers", "of-three-texts", "of-a-table", "bytes-two-classes"],
     "checkpoint": ["of-gd", "of-momentum", "of-adam", "of-lbfgs"],
-    "run": ["of-digits", "of-a-table", "of-images"],
+    "run": ["of-digits", "of-a-table", "of-images", "of-a-query"],
     "history": ["empty", "three-epochs", "carriage-returns"],
     "idx": ["images", "labels", "gzip", "gzip-twice"],
     "npz": ["plain", "packed", "texts", "letters", "other-names"],
@@ -179,12 +181,18 @@ def test_a_reader_that_hides_what_it_ran_is_seen(tmp_path):
 
 ENDLESS = dict.fromkeys(history.RANGES, (-np.inf, np.inf))
 PLANTED = {
-    "numbers that are none": ("model", model_file, "_refuse", float, ValueError),
-    "too large numbers": ("model", model_file, "_finite", float, ValueError),
     "labels that no array holds": ("model", model_file, "_fit_an_array", lambda classes: True, AssertionError),
-    "arrays that do not fit": ("model", model_file, "_check_tensors", lambda *_: None, Exception),
-    "a memory without curvature": ("checkpoint", checkpoint, "_check_pairs", lambda state: None, ZeroDivisionError),
-    "figures without end": ("checkpoint", checkpoint, "RANGES", ENDLESS, ValueError),
+    "arrays that do not fit": ("model", model_file, "_check_arrays", lambda arrays: None, Exception),
+    "a memory without curvature": ("checkpoint", LBFGS, "check", lambda *_: None, ZeroDivisionError),
+    "counts without end": ("checkpoint", records, "_COUNT", int, OverflowError),
+    "parameters without end": (
+        "checkpoint",
+        checkpoint,
+        "_to_parameters",
+        lambda v, start, _: start.moved_to(v),
+        Exception,
+    ),
+    "figures without end": ("checkpoint", checkpoint, "_MOST", {}, ValueError),
     "costs without end": ("history", history, "RANGES", ENDLESS, ValueError),
     "damaged gzip data": ("idx", idx.zlib, "error", OSError, Exception),
     "other errors of archives": ("npz", arrays, "_ZIP_ERRORS", (zipfile.BadZipFile,), Exception),

@@ -42,26 +42,29 @@ def on_the_blackboard():
 
 def test_fresh_processes_give_the_same_bits(tmp_path):
     """Parameters, history and model file of each solver, engine and type, in another order, folder and memory."""
-    printed = []
+    started = []
     for number in ("1", "2"):
         folder = tmp_path / number
         folder.mkdir()
         command = [sys.executable, golden.__file__, "--digests", number]
         environment = {**os.environ, "PYTHONHASHSEED": number}
-        printed.append(subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=True).stdout)
+        started.append(subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE))
 
-    first, second = map(json.loads, printed)
+    first, second = (json.loads(each.communicate(timeout=120)[0]) for each in started)
     assert first == second
     assert len(set(first.values())) == len(golden.ENGINES) * len(golden.SOLVERS) * len(golden.DTYPES)
 
 
 def test_the_blackboards_bits_are_those_recorded():
-    """Where the machine is one of the recorded ones; the figures stay within the documented bounds on any."""
+    """Where the machine is one of the recorded ones; the figures stay within the documented bounds on any.
+
+    Adam's order changed after some machines were recorded: of those the other solvers' bits are known.
+    """
     digests, figures = golden.blackboard()
     known = json.loads(golden.RECORD.read_text())
 
     expected = [group["digests"] for group in known["bits"] if golden.machine() in group["machines"]]
-    assert expected in ([], [digests])
+    assert all(digests | each == digests for each in expected)
     for name, each in figures.items():
         assert beyond(golden.differences(each, known["figures"][name]), *name.rsplit(", ", 1)) == {}, name
 
@@ -96,12 +99,10 @@ def test_one_evaluation_stays_within_the_documented_bounds(engine, n_levels, mon
     choose_level(monkeypatch, n_levels)
     for dtype in golden.DTYPES:
         expected, got = (golden.evaluate(each, dtype) for each in ("whole", engine))
-        largest = max(abs(grad).max() for grad in expected.grads.values())
         allowed = documented()["1 evaluation", dtype]
 
         assert abs(got.cost / expected.cost - 1) <= allowed["cost"]
-        furthest = max(abs(got.grads[name] - grad).max() for name, grad in expected.grads.items())
-        assert furthest <= allowed["parameters"] * largest
+        assert abs(got.gradient - expected.gradient).max() <= allowed["parameters"] * expected.largest_slope()
         assert abs(got.correct - expected.correct) <= allowed["predictions"]
 
 

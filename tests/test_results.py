@@ -1,4 +1,4 @@
-"""The page of results says what was measured, the misses too."""
+"""The page of results reports what was measured, misses included."""
 
 import json
 import types
@@ -15,13 +15,13 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def constant(label):
-    """Return what says one class of everything."""
+    """Return a classifier that predicts one class for every sample."""
     return types.SimpleNamespace(predict=lambda X: np.full(len(X), label))
 
 
 @pytest.fixture
 def one_row(monkeypatch):
-    """Measure one row of two contestants, of which each run has 25 % and 75 % wrong."""
+    """Measure one row of two contestants, with errors of 25 % and 75 % in each run."""
     part = (np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.zeros((4, 1)), np.array([0, 0, 0, 1]))
     fits = {results.OURS: lambda *_: constant(0), "other": lambda *_: constant(1)}
     row = results.Row("a row", lambda quick: [part] * (1 if quick else 3), fits, "as they are", 20.0, rival_runs=1)
@@ -30,7 +30,7 @@ def one_row(monkeypatch):
 
 
 def test_errors_are_those_of_the_test_samples(one_row):
-    """In percent, a run each; the others have as many runs as they are given."""
+    """In percent, one per run; the others have as many runs as they are allowed."""
     measured = results.measure(one_row, quick=False)
 
     assert measured[results.OURS]["errors"] == [25.0] * 3
@@ -39,27 +39,27 @@ def test_errors_are_those_of_the_test_samples(one_row):
 
 
 @pytest.mark.usefixtures("one_row")
-def test_the_page_tells_a_miss_and_a_trial(tmp_path):
-    """A target that is not reached is called so; quick figures are called no measurement; rows already there stay."""
+def test_the_page_names_a_miss_and_a_quick_run(tmp_path):
+    """A missed target is reported; quick figures are marked as not a measurement; rows already there stay."""
     out = tmp_path / "page.md"
     ended = CliRunner().invoke(results.main, ["--quick", "--rows", "row", "--out", str(out)])
 
     assert ended.exit_code == 0, ended.output
     assert "MISSED" in out.read_text()
-    assert "no measurement" in out.read_text()
+    assert "not a measurement" in out.read_text()
     assert "| other | 75.00 | 1 |" in out.read_text()
     assert json.loads(out.with_suffix(".json").read_text())["rows"]["row"]["other"]["errors"] == [75.0]
 
 
-def test_an_unknown_row_is_told():
-    """With the rows that there are."""
+def test_an_unknown_row_is_reported():
+    """With the list of rows."""
     ended = CliRunner().invoke(results.main, ["--rows", "frob"])
 
     assert ended.exit_code == 2
     assert "no row 'frob'" in ended.output
 
 
-def test_a_falling_rate_goes_on_from_the_last_part():
+def test_a_falling_rate_continues_from_the_last_part():
     """As many passes as all parts together, each from where the last one ended."""
     X = np.random.default_rng(0).standard_normal((60, 3))
     y = (X[:, 0] > 0).astype(int)

@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from twolayer import course as course
     from twolayer import equations as equations
     from twolayer.classifier import TwoLayerClassifier as TwoLayerClassifier
-    from twolayer.data.mnist import load_mnist as load_mnist
+    from twolayer.data.readers.mnist import load_mnist as load_mnist
     from twolayer.errors import TwoLayerError as TwoLayerError
+    from twolayer.files.importing import import_parameters as import_parameters
     from twolayer.files.model_file import load as load
     from twolayer.files.model_file import save as save
-    from twolayer.files.parameters import import_parameters as import_parameters
-    from twolayer.fitting import fit_model as fit_model
-    from twolayer.fitting import fit_models as fit_models
+    from twolayer.fit import fit_model as fit_model
+    from twolayer.fit import fit_models as fit_models
     from twolayer.model import Model as Model
 
 _HOME_OF = {
     "Model": "twolayer.model",
     "TwoLayerClassifier": "twolayer.classifier",
     "TwoLayerError": "twolayer.errors",
-    "fit_model": "twolayer.fitting",
-    "fit_models": "twolayer.fitting",
-    "import_parameters": "twolayer.files.parameters",
+    "fit_model": "twolayer.fit",
+    "fit_models": "twolayer.fit",
+    "import_parameters": "twolayer.files.importing",
     "load": "twolayer.files.model_file",
-    "load_mnist": "twolayer.data.mnist",
+    "load_mnist": "twolayer.data.readers.mnist",
     "save": "twolayer.files.model_file",
 }
 _MODULES = ("course", "equations")

@@ -30,7 +30,7 @@ def main() -> None:
     import atheris
 
     with atheris.instrument_imports(include=["twolayer", "zipfile", "gzip"]):
-        from tests.fuzz import targets
+        from tests.fuzz import reader, targets
     out = arguments.out.resolve() / arguments.format
     folder, new = out / "files", out / "new"
     for each in (folder, new):
@@ -41,7 +41,7 @@ def main() -> None:
 
     def one_input(content: bytes) -> None:
         start = time.process_time()
-        targets.check(read, content, folder)
+        reader.check(read, content, folder)
         record.add(content, time.process_time() - start)
 
     def one_mutation(content: bytes, limit: int, seed: int) -> bytes:
@@ -97,9 +97,9 @@ class _Record:
 
 def _share_connections() -> None:
     """Let many tables have one database of DuckDB's, each with a cursor of its own."""
-    from twolayer.data import tables
+    from twolayer.data.tables import reading as tables
 
-    connect, shared = tables._connect, []
+    connect, shared = tables.connect, []
 
     def one_of_many(memory_bytes: int | None):
         if len(shared) != 1 or shared[0][1] >= CONNECTION_USES:
@@ -107,7 +107,7 @@ def _share_connections() -> None:
         shared[0][1] += 1
         return shared[0][0].cursor()
 
-    tables._connect = one_of_many
+    tables.connect = one_of_many
 
 
 def _limit_memory() -> None:

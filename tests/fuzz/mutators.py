@@ -151,7 +151,7 @@ def _safetensors(content, choose, raw):
 
 def _checkpoint(content, choose, raw):
     """Change a checkpoint, mostly with a checksum that is right."""
-    from twolayer.checkpoint import seal  # not before its lines are followed
+    from twolayer.files.checkpoint import seal  # not before its lines are followed
 
     changed = _safetensors(content, choose, raw)
     return changed if choose.random() < 0.05 else seal(changed)
@@ -208,7 +208,7 @@ def _change_json(value: Any, choose: random.Random) -> Any:
 
 
 def _dump(value: Any, choose: random.Random) -> bytes:
-    text = json.dumps(value, ensure_ascii=choose.random() < 0.8).encode("utf-8", "surrogatepass")
+    text = json.dumps(value, ensure_ascii=choose.random() < 0.8, separators=(",", ":")).encode("utf-8", "surrogatepass")
     if choose.random() < 0.05:
         text = text.replace(b"{", b'{"a": 0, ', 1).replace(b"{", b'{"a": 0, ', 1)
     return text

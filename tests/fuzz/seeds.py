@@ -5,182 +5,18 @@
 writes them into `corpus/`; files that a search found stay beside them.
 """
 
-import functools
 import gzip
 import io
-import json
 import re
-import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from tests import test_model_file
-from tests.fuzz.targets import SOLVERS, train_tiny
-from tests.test_history import LINE
-from twolayer.checkpoint import seal
-from twolayer.files.model_file import to_bytes
-from twolayer.model import Model
+from tests.fuzz import run_seeds
 
 CORPUS = Path(__file__).with_name("corpus")
-
-
-def small_model(n_y: int = 1, classes: tuple[int | str, ...] = (0, 1), dtype: str = "float32") -> bytes:
-    """Return the file of a network of three inputs and two hidden units."""
-    shapes = {"W1": (2, 3), "b1": (2, 1), "W2": (n_y, 2), "b2": (n_y, 1)}
-    parameters = {name: np.arange(1, 1 + np.prod(shape)).reshape(shape).astype(dtype) for name, shape in shapes.items()}
-    return to_bytes(Model(parameters, classes, (3,), 255.0, "tanh", {"n_hidden": 2, "learning_rate": 0.5}))
-
-
-def models() -> dict[str, bytes]:
-    """Return models of every kind, and one for each thing that can be wrong with a model, as its test tells them."""
-    random = np.random.default_rng(0)
-    shapes = {"W1": (3, 6), "b1": (3, 1), "W2": (1, 3), "b2": (1, 1)}
-    parameters = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-    whole = to_bytes(Model(parameters, (0, 1), (2, 3), 255.0, settings={"n_hidden": 3}))
-    files = {"of numbers": small_model(), "of three texts": small_model(3, ("a", "b", "ü"), "float64")}
-    files["of a table"] = test_model_file.with_columns(whole)
-    told = Counter()
-    for name, (damage, sentence) in test_model_file.BROKEN.items():
-        content = damage(whole)
-        told[sentence] += 1
-        if len(content) < 10_000 and (told[sentence] <= 2 or name.startswith("settings")):
-            files[name] = content
-    return files
-
-
-def checkpoints() -> dict[str, bytes]:
-    """Return checkpoints of every solver in the midst of a training, and broken ones."""
-    files = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for solver in SOLVERS:
-            path = Path(folder, solver)
-            train_tiny(path, solver, on_epoch=lambda epoch: epoch.iteration == 4)
-            files[f"of {solver}"] = _with_values(_with_record(path.read_bytes(), seconds=0.5), "history.seconds", 0.25)
-    whole, with_key = files["of gd"], functools.partial(_with_record, files["of gd"])
-    files |= {
-        "no file": b"",
-        "cut": whole[:-1],
-        "a model": small_model(),
-        "a newer format": with_key(format_version=2),
-        "a field too many": with_key(extra=1),
-        "other settings": with_key(settings={}),
-        "other samples": with_key(data="0" * 64),
-        "an iteration below 0": with_key(iteration=-1),
-        "a later iteration": with_key(iteration=10**6),
-        "no seconds": with_key(seconds="nan"),
-        "no engine": with_key(engine=None),
-        "an unknown array": with_key(parameters={"dict": {"W1": {"array": "W9", "by_column": False}}}),
-        "a list within lists": with_key(solver={"list": [{"list": []}] * 3}),
-        "no wait": with_key(wait={}),
-        "not a number": whole[:-8] + b"\xff" * 8,
-        "no curvature": _with_values(files["of lbfgs"], "solver.changes.0", 0.0),
-        "steps that overflow": _with_values(files["of lbfgs"], "solver.steps.1", 1e300),
-        "an infinite step": _with_values(files["of lbfgs"], "solver.steps.1", np.inf),
-        "a cost that is none": _with_values(whole, "history.cost", np.nan),
-        "a cost without end": _with_values(whole, "history.cost", np.inf),
-        "an accuracy of two": _with_values(whole, "history.train_accuracy", 2.0),
-        "a score that is none": _with_values(files["of adam"], "history.validation_score", np.nan),
-        "a header that ends elsewhere": whole + bytes(8),
-        "a random state that is none": test_model_file.with_text(files["of adam"], b'\\"PCG64\\"', b"null"),
-        "a random state of an array": _with_random_state(
-            files["of adam"], {"array": "parameters.W1", "by_column": False}
-        ),
-        "a random state of text": _with_random_state(files["of adam"], "x"),
-        "a random state of huge numbers": _with_random_state(files["of adam"], 10**300),
-    }
-    sealed = {name: seal(content) for name, content in files.items()}
-    return sealed | {"another checksum": sealed["of gd"][:-1] + b"\1"}
-
-
-def _with_random_state(content: bytes, state: object) -> bytes:
-    """Return a checkpoint of Adam with another state of its random order."""
-    record = json.loads(test_model_file.header_of(content)["__metadata__"]["twolayer_checkpoint"])
-    record["solver"]["dict"]["random"]["dict"]["state"] = state
-    return _with_record(content, solver=record["solver"])
-
-
-def _with_values(content: bytes, name: str, value: float) -> bytes:
-    """Return a checkpoint with one value at all places of an array of float64."""
-    start = 8 + int.from_bytes(content[:8], "little")
-    begin, end = (start + offset for offset in test_model_file.header_of(content)[name]["data_offsets"])
-    return content[:begin] + np.full((end - begin) // 8, value).tobytes() + content[end:]
-
-
-def _with_record(content: bytes, **changes: object) -> bytes:
-    """Return a checkpoint with another record."""
-    header = test_model_file.header_of(content)
-    record = {**json.loads(header["__metadata__"]["twolayer_checkpoint"]), **changes}
-    header["__metadata__"]["twolayer_checkpoint"] = json.dumps(record, sort_keys=True)
-    return test_model_file.with_header(content, header)
-
-
-def runs() -> dict[str, bytes]:
-    """Return settings of runs, whole and broken."""
-
-    def run(*arguments: object, **changes: object) -> bytes:
-        return json.dumps({"format_version": 1, "arguments": arguments, **changes}).encode()
-
-    return {
-        "of digits": run("--hidden=5", "--iterations=3", "--", "mnist:0,1"),
-        "of a table": run("--target=y", "--ignore=a,b", "--weights=balanced", "--memory=1GB", "--", "x.csv"),
-        "of images": run("--size=8x8", "--colour=grey", "--learning-rate=0.5", "--engine=whole", "--", "pets"),
-        "of a query": run("--target=y", "--", "select 1); copy (select 1) to 'x' (format csv"),
-        "no arguments": run(),
-        "a newer format": run(format_version=2),
-        "a format of true": run(format_version=True),
-        "a name too many": run(extra=1),
-        "no text": run(1, None),
-        "another folder": run("--out=elsewhere", "--", "mnist"),
-        "to go on": run("--resume=elsewhere", "--", "mnist"),
-        "help": run("--help"),
-        "two sources": run("--", "a", "b"),
-        "an unknown option": run("--code=import os"),
-        "a number that is none": run("--l2=nan", "--hidden=1e3"),
-        "no memory": run("--memory=-1"),
-        "controls": run("--target=\x1b[2J\0\ud800", "--", "\0"),
-        "a list": b"[]",
-        "empty": b"",
-        "nested deeply": b"[" * 3000,
-        "no text at all": b"\xff\xfe",
-        "large": b" " * 2**14 + run(),
-    }
-
-
-def histories() -> dict[str, bytes]:
-    """Return histories whole and broken."""
-
-    def lines(*changes: dict[str, object]) -> bytes:
-        return "".join(
-            json.dumps({**LINE, "iteration": k, **change}) + "\n" for k, change in enumerate(changes)
-        ).encode()
-
-    scores = {"test_accuracy": 1, "validation_cost": 0.25, "validation_score": -3e-7}
-    return {
-        "empty": b"",
-        "three epochs": lines({}, {"cost": 0.25}, scores),
-        "carriage returns": lines({}, {}).replace(b"\n", b"\r\n"),
-        "no end of line": lines({})[:-1],
-        "an empty line": lines({}, {}).replace(b"\n", b"\n\n"),
-        "a line separator": lines({}).replace(b"\n", b"\xe2\x80\xa8"),
-        "cut": lines({}, {})[:-30],
-        "an epoch left out": lines({}, {"iteration": 2}),
-        "not a number": lines({"cost": float("nan")}),
-        "infinite": lines({"seconds": float("inf")}),
-        "too large": lines({"cost": 10**400}),
-        "many digits": lines({}).replace(b"0.5", b"9" * 5000, 1),
-        "a share of two": lines({"train_accuracy": 2}),
-        "a text": lines({"cost": "0.5"}),
-        "a name too many": lines({"extra": 1}),
-        "a name twice": lines({}).replace(b"{", b'{"cost": 1, '),
-        "a list": b"[]\n",
-        "nested deeply": b"[" * 3000,
-        "no text": b"\xff\xfe{}",
-        "byte order mark": b"\xef\xbb\xbf" + lines({}),
-    }
 
 
 def idx_files() -> dict[str, bytes]:
@@ -360,11 +196,7 @@ def csv_files() -> dict[str, bytes]:
     }
 
 
-MAKERS: dict[str, Callable[[], dict[str, bytes]]] = {
-    "model": models,
-    "checkpoint": checkpoints,
-    "run": runs,
-    "history": histories,
+MAKERS: dict[str, Callable[[], dict[str, bytes]]] = run_seeds.MAKERS | {
     "idx": idx_files,
     "npz": npz_files,
     "npy": npy_files,
