@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: run the rows of the table, write record, table and pictures."""
+"""`python -m benchmarks`: run the rows of the table and write the record, the table and the pictures."""
 
 import json
 import sys
@@ -19,22 +19,24 @@ ALL = (*ROWS, "scaling")
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
-@click.option("--rows", help=f"Only some, with commas between: {', '.join(ALL)}.")
-@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Runs that count.")
-@click.option("--threads", type=click.IntRange(1), help="For everyone.  [default: one a processor]")
-@click.option("--quick", is_flag=True, help="Small data and few iterations: a trial, no measurement.")
+@click.option("--rows", help=f"Run only some rows, separated by commas: {', '.join(ALL)}.")
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Number of measured runs.")
+@click.option("--threads", type=click.IntRange(1), help="Threads for every contestant.  [default: one per processor]")
+@click.option(
+    "--quick", is_flag=True, help="Small data and few iterations: a test of the benchmark, not a measurement."
+)
 def main(out: Path, rows: str | None, repeats: int, threads: int | None, *, quick: bool) -> None:
-    """Time twolayer beside the rivals that are installed; exit code 1 if results differ."""
+    """Compare the speed of twolayer with that of the installed rivals; the exit code is 1 if results differ."""
     chosen = ALL if rows is None else tuple(rows.split(","))
     if strange := [name for name in chosen if name not in ALL]:
-        raise click.UsageError(f"There is no row {strange[0]!r}: choose of {', '.join(ALL)}.")
+        raise click.UsageError(f"There is no row {strange[0]!r}: choose from {', '.join(ALL)}.")
     rivals, missing = find_rivals()
     for name in missing:
-        click.echo(f"{name} is not installed: pip install '.[bench]' brings it.", err=True)
+        click.echo(f"{name} is not installed: pip install '.[bench]' installs it.", err=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.UsageError(f"The folder {out} cannot be made: {error.strerror}. Choose another --out.") from None
+        raise click.UsageError(f"The folder {out} cannot be created: {error.strerror}. Choose another --out.") from None
     settings = Settings(repeats, threads or n_processors(), quick, rivals)
     measured: dict[str, dict[str, Any] | None] = {}
     for name in chosen:

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from twolayer import load_mnist
-from twolayer.engines.objective import make_objective
-from twolayer.equations import Arrays, initialize_parameters
+from twolayer.data.dataset import Labels
+from twolayer.engines.objective import Objective, Task, make_objective
+from twolayer.equations import Arrays
+from twolayer.parameters import Parameters, Sizes, random_start
 
 Train = Callable[[int], Arrays]
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
@@ -48,18 +50,21 @@ class Job:
         features = np.asarray(self.X, self.dtype)
         return features if self.scale == 1 else features / np.dtype(self.dtype).type(self.scale)
 
-    def start(self, seed: int = 0) -> Arrays:
+    def start(self, seed: int = 0) -> Parameters:
         """Return the same random start for all."""
-        parameters = initialize_parameters(self.X.shape[1], self.n_hidden, 1, np.random.default_rng(seed))
-        return {name: value.astype(self.dtype) for name, value in parameters.items()}
+        return random_start(Sizes(self.X.shape[1], self.n_hidden, 1), self.dtype, seed)
+
+    def objective(self, engine: str, dtype: str) -> Objective:
+        """Return the objective of the samples by one of our engines."""
+        labels, task = Labels(self.y.astype(np.int32), (0, 1)), Task(loss=self.loss)
+        n_threads = self.n_threads
+        return make_objective(self.X, labels, task, engine=engine, dtype=dtype, scale=self.scale, n_threads=n_threads)
 
     def cost(self, parameters: Arrays) -> float:
         """Return the cost of parameters, whoever found them, by the blackboard in float64."""
-        exact = {name: np.asarray(value, float) for name, value in parameters.items()}
-        judge = make_objective(
-            self.X.T, self.y[None].astype(float), "whole", dtype="float64", scale=self.scale, loss=self.loss
-        )
-        return judge.measure(exact).cost
+        exact = Parameters.of({name: np.asarray(value, float) for name, value in parameters.items()})
+        found = self.objective("whole", "float64").evaluate([exact], gradient=False)
+        return found[0].cost if found else float("nan")
 
 
 class Contestant(Protocol):

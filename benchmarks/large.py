@@ -1,6 +1,6 @@
-"""`python -m benchmarks.large`: a file larger than memory, trained on from disk under a limit that the kernel keeps.
+"""`python -m benchmarks.large`: train from disk on a file larger than memory, under a limit that the kernel enforces.
 
-The file is made for the purpose and removed: standard normal features, and on which side of a plane they lie.
+The file is created and removed again: standard normal features, labelled by the side of a plane on which they lie.
 """
 
 import json
@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from benchmarks.machine import describe
-from twolayer.data.training_set import parse_bytes
+from twolayer.data.memory import parse_bytes
 
 N_FEATURES = 100
 _BLOCK_ROWS = 50_000
@@ -79,12 +79,12 @@ def train_limited(path: Path, limit_bytes: int, n_iter: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--size", default="4GB", show_default=True, help="Of the features in the file.")
-@click.option("--limit", default="1GB", show_default=True, help="Of memory.")
+@click.option("--size", default="4GB", show_default=True, help="Size of the features in the file.")
+@click.option("--limit", default="1GB", show_default=True, help="Limit of memory.")
 @click.option("--form", type=click.Choice(["npy", "parquet"]), default="npy", show_default=True)
 @click.option("--iterations", type=click.IntRange(1), default=10, show_default=True)
 def main(size: str, limit: str, form: str, iterations: int) -> None:
-    """Print one JSON object: the sizes, the peak of memory, the seconds, the accuracy."""
+    """Print one JSON object: the sizes, the peak memory, the seconds and the accuracy."""
     n_rows = parse_bytes(size) // (4 * N_FEATURES)
     with tempfile.TemporaryDirectory(prefix="twolayer-large-") as folder:
         path = (make_npy if form == "npy" else make_parquet)(Path(folder), n_rows)

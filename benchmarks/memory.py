@@ -12,26 +12,18 @@ _CODE = """
 import json
 import sys
 from pathlib import Path
-import numpy as np
-from twolayer import load_mnist
-from twolayer.engines.objective import make_objective
-from twolayer.equations import initialize_parameters
-from twolayer.solvers import LBFGS
-from twolayer.training import train
+from twolayer import fit_model, load_mnist
 
 def kilobytes(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1])
 
 X, y, _, _ = load_mnist((0, 1))
-start = initialize_parameters(784, 10, 1, np.random.default_rng(0))
-start = {name: value.astype("float32") for name, value in start.items()}
-tiny = make_objective(X[:200].T, y[None, :200].astype("float32"), sys.argv[1], scale=255.0)
-train(tiny, LBFGS(), start, max_iter=2)  # what any training loads
+settings = {"n_hidden": 10, "scale": 255.0, "tol": 0, "engine": sys.argv[1]}
+fit_model(X[:200], y[:200], **settings, max_iter=2)  # what any training loads
 before = kilobytes("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-objective = make_objective(X.T, y[None].astype("float32"), sys.argv[1], scale=255.0)
-cost = train(objective, LBFGS(), start, max_iter=5).cost
+cost = fit_model(X, y, **settings, max_iter=5)[1].cost
 print(json.dumps({"copies_of_X": (kilobytes("VmHWM") - before) * 1024 / (X.size * 4), "cost": cost}))
 """
 

@@ -14,7 +14,7 @@ from benchmarks.timing import run_in_turn, summarize
 DIGITS = Path(__file__).parents[1] / "src" / "twolayer" / "data" / "mnist_files"
 SCRIPTS = Path(__file__).parent / "rivals"
 NEEDED = 0.998
-OURS = ("-m", "twolayer", "train", "--quiet", "--json", "--out")
+OURS = ("-m", "twolayer", "train", "--hidden", "10", "--quiet", "--json", "--out")
 
 
 def race_processes(rival: str, script: str, library: str, repeats: int) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ _TICKS = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 5)]
 
 
 def verdict(row: Row, measured: dict[str, Any] | None, *, quick: bool = False) -> str:
-    """Return how a row came out: failed, not measured, miss, reached, or reached and more; a trial has no winner."""
+    """Return what a row reached: its stretch goal, its target or neither; a quick run has no winner."""
     if measured is None:
         return "not measured"
     if not measured["same_cost"]:
@@ -20,11 +20,13 @@ def verdict(row: Row, measured: dict[str, Any] | None, *, quick: bool = False) -
     if value is None:
         return "no rival installed"
     sign = -1 if row.less_is_better else 1
-    return "then" if sign * value >= sign * row.then else "reached" if sign * value >= sign * row.reach else "MISS"
+    if sign * value >= sign * row.stretch:
+        return "stretch"
+    return "target" if sign * value >= sign * row.target else "MISS"
 
 
 def figure(measured: dict[str, Any]) -> float | None:
-    """Return the ratio to the best rival, or the copies of X."""
+    """Return the ratio to the best rival, or the number of copies of X."""
     value: float | None = measured.get("ours_copies", measured["ratio"])
     return value
 
@@ -33,24 +35,24 @@ def to_markdown(record: dict[str, Any]) -> str:
     """Return the record as a page of tables."""
     machine = record["machine"]
     versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in machine["versions"].items())
-    note = "**A quick trial on small data: no measurement.**\n\n" if record["quick"] else ""
+    note = "**A quick run on small data, not a measurement.**\n\n" if record["quick"] else ""
     facts = [
         f"{machine['date']}, {machine['processor']}, {machine['processors_usable']} processors",
-        f"kernel {machine['kernel']}, {record['threads']} threads for all",
+        f"kernel {machine['kernel']}, {record['threads']} threads each",
         f"{machine['system']}, Python {machine['python']}, {versions}",
         *machine["blas"],
-        f"medians of {record['repeats']} runs in turn",
+        f"medians of {record['repeats']} interleaved runs",
     ]
     lines = [
         f"{note}{'; '.join(facts)}.",
         "",
-        "| | ours | best rival | ratio | reach | then | |",
+        "| | twolayer | best rival | ratio | target | stretch | reached |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, measured in record["rows"].items():
         row = ROWS[name]
         outcome = verdict(row, measured, quick=record["quick"])
-        lines.append(f"| {row.title} | {_cells(row, measured)} | {row.reach:g} | {row.then:g} | {outcome} |")
+        lines.append(f"| {row.title} | {_cells(row, measured)} | {row.target:g} | {row.stretch:g} | {outcome} |")
     for name, measured in record["rows"].items():
         if measured is not None and name != "memory":
             lines += ["", f"{ROWS[name].title}:", "", *_details(measured)]
@@ -75,7 +77,7 @@ def _ms(milliseconds: float) -> str:
 
 
 def _details(measured: dict[str, Any]) -> list[str]:
-    lines = ["| | median | least | most | once, before | cost or accuracy | ratio |", "|---|---|---|---|---|---|---|"]
+    lines = ["| | median | min | max | preparation | cost or accuracy | ratio |", "|---|---|---|---|---|---|---|"]
     for name, facts in measured["contestants"].items():
         prepared = f"{facts['prepare_seconds']:.2f} s" if "prepare_seconds" in facts else "-"
         reached = (
@@ -94,9 +96,9 @@ def _details(measured: dict[str, Any]) -> list[str]:
 def _scaling(scaling: dict[str, Any]) -> list[str]:
     base = ", ".join(f"{name} = {size:,}" for name, size in scaling["base"].items())
     lines = [
-        f"An iteration of ours on dense data in float32, one size growing from {base}; least of the runs:",
+        f"Time of an iteration of twolayer on dense data in float32, one size growing from {base}; minimum of runs:",
         "",
-        "| | sizes | ms | from proportional |",
+        "| | sizes | ms | deviation from proportional |",
         "|---|---|---|---|",
     ]
     for name in ("m", "n_h", "n_x", "threads"):
@@ -109,7 +111,7 @@ def _scaling(scaling: dict[str, Any]) -> list[str]:
 
 
 def draw_ratios(record: dict[str, Any]) -> bytes:
-    """Return a picture of the ratios: a bar a row, with marks for what was to be reached and what then."""
+    """Return a picture of the ratios: one bar per row, with marks for the target and the stretch goal."""
     from matplotlib.figure import Figure
 
     rows = [(ROWS[name], m) for name, m in record["rows"].items() if m and m["ratio"] is not None]
@@ -120,15 +122,17 @@ def draw_ratios(record: dict[str, Any]) -> bytes:
         ax.barh(place, measured["ratio"], color="C3" if missed else "C0", height=0.6)
         ax.text(0.55, place, f"{measured['ratio']:.2f}", va="center", fontsize=8, color="white")
     ax.scatter(
-        [row.reach for row, _ in rows], range(len(rows)), marker="|", s=220, color="black", label="to reach", zorder=3
+        [row.target for row, _ in rows], range(len(rows)), marker="|", s=220, color="black", label="target", zorder=3
     )
-    ax.scatter([row.then for row, _ in rows], range(len(rows)), marker="d", s=22, color="black", label="then", zorder=3)
+    ax.scatter(
+        [row.stretch for row, _ in rows], range(len(rows)), marker="d", s=22, color="black", label="stretch", zorder=3
+    )
     ax.set_yticks(range(len(rows)), [row.title for row, _ in rows], fontsize=8)
     ax.invert_yaxis()
     ax.set_xscale("log")
-    ax.set_xlim(0.5, 2 * max([1.0, *(m["ratio"] for _, m in rows), *(row.then for row, _ in rows)]))
+    ax.set_xlim(0.5, 2 * max([1.0, *(m["ratio"] for _, m in rows), *(row.stretch for row, _ in rows)]))
     ax.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
-    ax.set_xlabel("times as fast as the best rival (red: less than to reach)")
+    ax.set_xlabel("times as fast as the best rival (red: target missed)")
     ax.axvline(1, color="grey", lw=0.8)
     drawing.legend(loc="outside upper right", ncols=2, fontsize=8)
     return _to_png(drawing)
@@ -151,7 +155,7 @@ def draw_scaling(scaling: dict[str, Any]) -> bytes:
         ax.minorticks_off()
         ax.yaxis.set_major_formatter("{x:g}")
         ax.grid(visible=True, alpha=0.3)
-    drawing.axes[0].set_ylabel("ms an iteration")
+    drawing.axes[0].set_ylabel("ms per iteration")
     drawing.axes[0].legend(fontsize=8)
     return _to_png(drawing)
 

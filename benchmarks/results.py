@@ -1,6 +1,6 @@
-"""`python -m benchmarks.results`: what the network reaches, beside scikit-learn's classifiers on the same samples.
+"""`python -m benchmarks.results`: test errors of the network and of scikit-learn's classifiers on the same samples.
 
-Every row has its own samples, every contestant the same of them; the seconds are those of fitting.
+Each row has its own samples, the same for all contestants; the seconds are those of fitting.
 """
 
 import itertools
@@ -33,21 +33,21 @@ OURS = "twolayer"
 
 @dataclass(frozen=True)
 class Row:
-    """One set of samples and who learns it.
+    """One set of samples and its contestants.
 
     Attributes
     ----------
     title : str
     parts : callable
-        Whether it is a trial in, one (X_train, y_train, X_test, y_test) a run out.
+        Takes whether it is a quick run, returns one (X_train, y_train, X_test, y_test) per run.
     contestants : dict
-        Name to what fits: (X, y, seed) in, something with `predict` out.
+        Name to a function that takes (X, y, seed) and returns an object with `predict`.
     settings : str
-        Of ours.
+        Of twolayer.
     target : float, optional
-        Error of ours that is to be reached at most, in percent.
+        The largest error of twolayer that is acceptable, in percent.
     rival_runs : int
-        Runs of the others at most; they take long on large data.
+        Maximum number of runs of the others, which are slow on large data.
     """
 
     title: str
@@ -63,7 +63,7 @@ def _ours(**settings: Any) -> Fit:
 
 
 def _falling(rates: Sequence[tuple[float, int]], **settings: Any) -> Fit:
-    """Return what fits with Adam, its learning rate falling: each part goes on from the last one."""
+    """Return a fit with Adam and a falling learning rate: each part continues from the last one."""
 
     def fit(X: Any, y: Any, seed: int) -> Any:
         network = TwoLayerClassifier(solver="adam", warm_start=True, tol=0, random_state=seed, **settings)
@@ -83,7 +83,7 @@ def _standardized(fit: Fit) -> Fit:
 
 
 def _rivals(n_hidden: int, **mlp: Any) -> dict[str, Fit]:
-    """Return scikit-learn's contestants, as their users begin with them."""
+    """Return scikit-learn's contestants, with settings that users start with."""
     return {
         "MLPClassifier": lambda X, y, seed: MLPClassifier((n_hidden,), random_state=seed, **mlp).fit(X, y),
         "LogisticRegression": lambda X, y, _: LogisticRegression(max_iter=200).fit(X, y),
@@ -128,7 +128,7 @@ _RATES_SQUARE = ((5e-3, 8), (2e-3, 4), (5e-4, 4), (1e-4, 2))
 _RATES_LOG = ((5e-3, 7), (2e-3, 4), (5e-4, 4), (1e-4, 2))
 
 
-def _told(rates: Sequence[tuple[float, int]]) -> str:
+def _schedule(rates: Sequence[tuple[float, int]]) -> str:
     return "Adam, " + ", ".join(f"{rate:g} for {n}" for rate, n in rates) + " passes"
 
 
@@ -145,20 +145,20 @@ ROWS = {
         "MNIST, 0-4 against 5-9", _mnist(lambda y: (y >= 5).astype(int), 2),
         {OURS: _falling(_RATES_LOG, n_hidden=300, activation="relu", loss="log", l2=5e-5)}
         | _rivals(300, early_stopping=True),
-        f"300 hidden units, relu, log loss, l2 = 5e-5, {_told(_RATES_LOG)}", rival_runs=1,
+        f"300 hidden units, relu, log loss, l2 = 5e-5, {_schedule(_RATES_LOG)}", rival_runs=1,
     ),
     "ten-square": Row(
         "MNIST, ten digits, square loss", _mnist(n_runs=3),
         {OURS: _falling(_RATES_SQUARE, n_hidden=300, activation="relu", l2=1e-5)},
-        f"300 hidden units, relu, square loss, l2 = 1e-5, {_told(_RATES_SQUARE)}", target=2.0,
+        f"300 hidden units, relu, square loss, l2 = 1e-5, {_schedule(_RATES_SQUARE)}", target=2.0,
     ),
     "ten-log": Row(
         "MNIST, ten digits, log loss", _mnist(n_runs=2),
         {OURS: _falling(_RATES_LOG, n_hidden=800, activation="relu", loss="log", l2=5e-5)},
-        f"800 hidden units, relu, log loss, l2 = 5e-5, {_told(_RATES_LOG)}", target=1.6,
+        f"800 hidden units, relu, log loss, l2 = 5e-5, {_schedule(_RATES_LOG)}", target=1.6,
     ),
     "ten-rivals": Row(
-        "MNIST, ten digits, the others (300 hidden units)", _mnist(),
+        "MNIST, ten digits, the other classifiers (300 hidden units)", _mnist(),
         {n: f for n, f in _rivals(300, early_stopping=True).items() if n != "HistGradientBoosting"}, "",
     ),
     "ten-boosting": Row(
@@ -180,14 +180,14 @@ PAIRS = {
 
 
 def measure(row: Row, *, quick: bool) -> dict[str, Any]:
-    """Let all contestants learn a row; return their errors in percent and seconds of each run."""
+    """Fit all contestants of a row; return the errors in percent and the seconds of each run."""
     results: dict[str, Any] = {name: {"errors": [], "seconds": []} for name in row.contestants}
     for seed, (X, y, X_test, y_test) in enumerate(row.parts(quick)):
         for name, fit in row.contestants.items():
             if name != OURS and seed >= row.rival_runs:
                 continue
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that more iterations might do better is not what is asked here
+                warnings.simplefilter("ignore")  # whether more iterations would help is not measured here
                 began = time.perf_counter()
                 fitted = fit(X, y, seed)
                 results[name]["seconds"].append(time.perf_counter() - began)
@@ -200,16 +200,16 @@ def to_markdown(record: dict[str, Any]) -> str:
     """Return the record as a page."""
     machine = record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    note = "**A quick trial on little data: no measurement.**\n\n" if record["quick"] else ""
+    note = "**A quick run on little data, not a measurement.**\n\n" if record["quick"] else ""
     lines = [
         "# Results",
         "",
-        "What the network reaches beside scikit-learn's classifiers on the same samples: errors on test samples in",
-        "percent, mean and (where there are several runs) standard deviation, and the seconds of one fit. Splits and",
-        "seeds differ from run to run and are the same for all; on MNIST the test part is that of the original files.",
-        "The settings of ours on MNIST were chosen by 10,000 samples of the training part, before the test part was",
-        "looked at; the others have those that their users begin with (`MLPClassifier` with as many hidden units, on",
-        "MNIST with early stopping; `LogisticRegression` with up to 200 iterations).",
+        "Test errors of twolayer and of scikit-learn's classifiers on the same samples, in percent (mean and, for",
+        "several runs, standard deviation), and the seconds of one fit. Splits and seeds differ between runs and are",
+        "the same for all of them; on MNIST the test data are those of the original files. The settings of twolayer",
+        "on MNIST were chosen on 10,000 of the training samples, before the test data were used; the other classifiers",
+        "have the settings that users start with (`MLPClassifier` with the same number of hidden units, and with early",
+        "stopping on MNIST; `LogisticRegression` with up to 200 iterations).",
         "",
         "```sh",
         ".venv/bin/python -m benchmarks.results --out docs/results.md",
@@ -222,7 +222,7 @@ def to_markdown(record: dict[str, Any]) -> str:
     for name, results in record["rows"].items():
         row = ROWS[name]
         lines += ["", f"## {row.title}", ""]
-        lines += [f"Ours: {row.settings}.{_target(row, results)}", ""] if row.settings else []
+        lines += [f"twolayer: {row.settings}.{_target(row, results)}", ""] if row.settings else []
         lines += ["| | errors, % | runs | seconds |", "|---|---|---|---|"]
         lines += [
             f"| {who} | {_spread(r['errors'])} | {len(r['errors'])} | {_seconds(r)} |" for who, r in results.items()
@@ -237,10 +237,15 @@ def _pairs_to_markdown(pairs: dict[str, Any]) -> list[str]:
     worst = min(accuracy, key=lambda name: accuracy[name])
     seconds = [results[OURS]["seconds"][0] for results in pairs.values()]
     under = [name for name, value in accuracy.items() if value < 99]
-    said = "No pair is under 99.0 %." if not under else f"MISSED: under 99.0 % are {', '.join(under)}."
+    said = "No pair is below 99.0 %." if not under else f"MISSED: below 99.0 % are {', '.join(under)}."
     mean = f"mean {np.mean(list(accuracy.values())):.2f} %, {np.median(seconds):.1f} s each (median)"
-    lines = ["", f"## MNIST, {len(pairs)} pairs of digits", "", f"Ours: {_PAIR}. {said} Worst {worst}, {mean}."]
-    lines += ["", "Accuracy in percent, of the hard ones the mean of three seeds:", ""]
+    lines = [
+        "",
+        f"## MNIST, {len(pairs)} pairs of digits",
+        "",
+        f"twolayer: {_PAIR}. {said} Worst pair {worst}, {mean}.",
+    ]
+    lines += ["", "Accuracy in percent; for the hard pairs below, the mean of three seeds:", ""]
     lines += ["| | " + " | ".join(map(str, range(9))) + " |", "|---" * 10 + "|"]
     for b in range(1, 10):
         cells = [f"{accuracy[f'{b}-{a}']:.2f}" if f"{b}-{a}" in accuracy else "" for a in range(9)]
@@ -249,7 +254,7 @@ def _pairs_to_markdown(pairs: dict[str, Any]) -> list[str]:
     if hard:
         lines += [
             "",
-            "The hard ones, errors in percent, ours with three seeds (and seconds):",
+            "Hard pairs: errors in percent (and seconds), of twolayer with three seeds:",
             "",
             "| | " + " | ".join(hard) + " |",
         ]
@@ -264,7 +269,7 @@ def _target(row: Row, results: dict[str, Any]) -> str:
     if row.target is None:
         return ""
     mean = float(np.mean(results[OURS]["errors"]))
-    return f" To reach: {row.target} % at most; {'reached' if mean <= row.target else 'MISSED'}."
+    return f" Target: at most {row.target} %; {'reached' if mean <= row.target else 'MISSED'}."
 
 
 def _spread(errors: list[float]) -> str:
@@ -279,14 +284,14 @@ def _seconds(results: dict[str, Any]) -> str:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/results.md"), show_default=True
 )
-@click.option("--rows", help=f"Only some, with commas between: {', '.join([*ROWS, 'pairs'])}.")
-@click.option("--note", help="A sentence about the machine, for the page.")
-@click.option("--quick", is_flag=True, help="Little data: a trial, no measurement.")
+@click.option("--rows", help=f"Run only some rows, separated by commas: {', '.join([*ROWS, 'pairs'])}.")
+@click.option("--note", help="A sentence for the page, such as one about the machine.")
+@click.option("--quick", is_flag=True, help="Little data: a test of the benchmark, not a measurement.")
 def main(out: Path, rows: str | None, note: str | None, *, quick: bool) -> None:
-    """Measure errors and seconds; write the page, and its record beside it as JSON. Rows already there are kept."""
+    """Measure errors and seconds; write the page and, beside it, its record as JSON. Other rows are kept."""
     chosen = [*ROWS, "pairs"] if rows is None else [name for name in rows.split(",") if name]
     if strange := [name for name in chosen if name not in (*ROWS, "pairs")]:
-        raise click.UsageError(f"There is no row {strange[0]!r}: choose of {', '.join([*ROWS, 'pairs'])}.")
+        raise click.UsageError(f"There is no row {strange[0]!r}: choose from {', '.join([*ROWS, 'pairs'])}.")
     stored = out.with_suffix(".json")
     record: dict[str, Any] = {"machine": describe(), "note": note, "quick": quick, "rows": {}, "pairs": {}}
     if rows is not None and stored.exists():

@@ -1,4 +1,4 @@
-"""The rows of the table, with what each is to reach and what then."""
+"""The rows of the table, each with its target and its stretch goal."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Settings:
     Attributes
     ----------
     repeats : int
-        Runs that count.
+        Runs that are measured.
     n_threads : int
     quick : bool
-        Small data and few iterations: a trial of the benchmark, not a measurement.
+        Small data and few iterations: a test of the benchmark, not a measurement.
     rivals : list of Contestant
         Those that are installed.
     """
@@ -40,17 +40,17 @@ class Row:
     Attributes
     ----------
     title : str
-    reach, then : float
-        Ratios to the best rival; for memory, copies of X at most.
+    target, stretch : float
+        Ratios to the best rival; for memory, the most copies of X.
     measure : callable
-        Settings in, record out; None where it cannot be measured here.
+        Takes settings, returns a record, or None if the row cannot be measured here.
     less_is_better : bool
-        Whether the figure is to stay below its targets.
+        Whether smaller figures are better.
     """
 
     title: str
-    reach: float
-    then: float
+    target: float
+    stretch: float
     measure: Measure
     less_is_better: bool = False
 

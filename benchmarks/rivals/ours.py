@@ -1,12 +1,15 @@
 """twolayer itself: by the engine that it chooses, and by the blackboard in NumPy."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.job import Job, Train
-from twolayer.engines.objective import make_objective
+from twolayer.engines.objective import Objective
 from twolayer.equations import Arrays
-from twolayer.solvers import GradientDescent
-from twolayer.training import train, train_many
+from twolayer.parameters import Parameters
+from twolayer.solvers.descent import GradientDescent
+from twolayer.training.loop import Training, drive
 
 
 class Ours:
@@ -25,16 +28,8 @@ class Ours:
 
     def prepare(self, job: Job) -> Train:
         """Make the objective."""
-        Y = job.y[None].astype(job.dtype)
-        objective = make_objective(
-            job.X.T, Y, self.engine, dtype=job.dtype, scale=job.scale, loss=job.loss, n_threads=job.n_threads
-        )
-        start = job.start()
-
-        def run(n_iter: int) -> Arrays:
-            return train(objective, GradientDescent(job.learning_rate), start, max_iter=n_iter).parameters
-
-        return run
+        objective, start = job.objective(self.engine, job.dtype), job.start()
+        return lambda n_iter: _train(objective, job.learning_rate, [start], n_iter)[0]
 
 
 OURS = Ours("twolayer", "auto")
@@ -43,16 +38,17 @@ BLACKBOARD = Ours("NumPy", "whole")
 
 def side_by_side(job: Job, n_networks: int) -> tuple[Train, Train]:
     """Return what trains one network, and what trains several from other seeds side by side."""
-    Y = job.y[None].astype(job.dtype)
-    objective = make_objective(job.X.T, Y, dtype=job.dtype, scale=job.scale, n_threads=job.n_threads)
+    objective = job.objective("auto", job.dtype)
     starts = [job.start(seed) for seed in range(n_networks)]
 
-    def alone(n_iter: int) -> Arrays:
-        return train(objective, GradientDescent(job.learning_rate), starts[0], max_iter=n_iter).parameters
-
     def together(n_iter: int) -> Arrays:
-        solvers = [GradientDescent(job.learning_rate) for _ in starts]
-        results = train_many(objective, solvers, starts, max_iter=n_iter)
-        return {name: np.stack([result.parameters[name] for result in results]) for name in starts[0]}
+        results = _train(objective, job.learning_rate, starts, n_iter)
+        return {name: np.stack([result[name] for result in results]) for name in starts[0]}
 
-    return alone, together
+    return lambda n_iter: _train(objective, job.learning_rate, starts[:1], n_iter)[0], together
+
+
+def _train(objective: Objective, rate: float, starts: Sequence[Parameters], n_iter: int) -> list[Parameters]:
+    """Return the parameters after so many steps."""
+    trainings = [Training(objective, GradientDescent(rate), start, n_iter) for start in starts]
+    return [result.parameters for result in drive(trainings)]
