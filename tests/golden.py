@@ -97,12 +97,8 @@ def differences(got, expected):
     a, b = (np.array([float.fromhex(number) for number in each["numbers"]]) for each in (got, expected))
     first, last = abs(a[:2] / b[:2] - 1)
     parameters = abs(a[2:] - b[2:]).max() / abs(b[2:]).max()
-    return {
-        "first cost": first,
-        "cost": last,
-        "parameters": parameters,
-        "predictions": abs(got["correct"] - expected["correct"]),
-    }
+    predictions = abs(got["correct"] - expected["correct"])
+    return {"first cost": first, "cost": last, "parameters": parameters, "predictions": predictions}
 
 
 def machine():

@@ -1,8 +1,10 @@
 """Files are read in a process of its own that may take little memory, so that what takes much is seen."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -39,3 +41,14 @@ def read_with_little_memory(reader, *paths, room=ROOM):
     command = [sys.executable, "-c", _READ, reader, str(room), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@contextlib.contextmanager
+def peak_below(n_bytes):
+    """See that what is done within takes less memory than so many bytes."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < n_bytes
+    finally:
+        tracemalloc.stop()

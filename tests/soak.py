@@ -61,10 +61,8 @@ def with_a_table(k, folder):  # noqa: ARG001
     """Read a table, train, and predict from columns."""
     table = folder / "table.csv"
     if not table.exists():
-        lines = [
-            f"{row[0]:.3f},{'uvw'[int(9 * row[1] ** 2) % 3]},{label}"
-            for row, label in zip(*make_samples(300, 2), strict=True)
-        ]
+        rows = zip(*make_samples(300, 2), strict=True)
+        lines = [f"{row[0]:.3f},{'uvw'[int(9 * row[1] ** 2) % 3]},{label}" for row, label in rows]
         table.write_text("\n".join(["number,word,label", *lines]))
     settings = Settings(n_hidden=3, max_iter=5)
     model, _ = fit(load_data(DataRequest(str(table), target="label"), settings), settings)

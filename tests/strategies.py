@@ -1,6 +1,6 @@
 """Random networks and samples for property tests, and the comparison of engines with the blackboard."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import sparse
 
 from twolayer.data.dataset import Labels
 from twolayer.data.rows import ArrayRows, SomeRows, as_rows, gather
-from twolayer.engines.objective import Evaluation, Samples, Task, make_objective
+from twolayer.engines.objective import Descent, Evaluation, Samples, Task, make_objective
 from twolayer.engines.tiled import Tiled
 from twolayer.equations import ACTIVATIONS, LOSSES, find_loss, forward_propagation, initialize_parameters
 from twolayer.parameters import Parameters, Sizes
@@ -52,6 +52,16 @@ def flat(**values: float) -> Parameters:
 def coded(codes: Any, n_classes: int = 2) -> Labels:
     """Return labels of classes 0, 1, ..."""
     return Labels(np.asarray(codes, np.int32), tuple(range(n_classes)))
+
+
+def labels_of(dataset: Any) -> list[Any] | None:
+    """Return the label of each sample, or None."""
+    return None if dataset.labels is None else dataset.labels.decode().tolist()
+
+
+def timeless(epochs: Any) -> list[Any]:
+    """Return epochs without their time, which no two trainings share."""
+    return [replace(epoch, seconds=0) for epoch in epochs]
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,8 @@ def cases(draw: Any, *, blocks: bool = False) -> Case:
         for block in draw(st.sets(st.integers(0, len(rows.blocks) - 1), max_size=len(rows.blocks) - 1)):
             weight[starts[block] : starts[block + 1]] = 0
     labels = coded(random.integers(0, n_classes, m), n_classes)
-    several = [
-        normal(Sizes(n_x, draw(st.integers(1, 30)), labels.n_outputs), random, dtype)
-        for _ in range(draw(st.integers(1, 3)))
-    ]
+    hidden = draw(st.lists(st.integers(1, 30), min_size=1, max_size=3))
+    several = [normal(Sizes(n_x, n_h, labels.n_outputs), random, dtype) for n_h in hidden]
     settings = {"dtype": dtype, "scale": 60.0 if storage in ("uint8", "int16") else 2.0, "sample_weight": weight}
     return Case(rows, labels, several, draw(TASKS), settings | {"n_threads": draw(st.integers(1, 4))})
 
@@ -168,7 +176,7 @@ def evaluated(objective: Any, parameters: Parameters, rows: Any = None) -> Evalu
     return evaluation
 
 
-def finish(step: Any, evaluate: Any) -> tuple[Moved | None, list[float]]:
+def finish(step: Any, evaluate: Any, descend: Any = lambda _: NotImplemented) -> tuple[Moved | None, list[float]]:
     """Answer what a step asks for; return where it went, and the costs that it saw."""
     costs: list[float] = []
     if step is None or isinstance(step, Moved):
@@ -176,6 +184,9 @@ def finish(step: Any, evaluate: Any) -> tuple[Moved | None, list[float]]:
     try:
         trial = next(step)
         while True:
+            if isinstance(trial, Descent):
+                trial = step.send(descend(trial))
+                continue
             found = evaluate(trial)
             costs.append(found.cost)
             trial = step.send(found)
@@ -189,7 +200,7 @@ def steps(solver: Any, objective: Any, parameters: Parameters, n_steps: int, sta
     for _ in range(n_steps):
         before = evaluated(objective, parameters)
         step = solver.step(state, parameters, before, objective.blocks)
-        moved, _ = finish(step, lambda trial: evaluated(objective, trial.parameters, trial.rows))
+        moved, _ = finish(step, lambda trial: evaluated(objective, trial.parameters, trial.rows), objective.descend)
         if moved is None:
             return
         yield parameters, before, moved

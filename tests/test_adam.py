@@ -1,24 +1,14 @@
-"""Adam is the paper's, on mini-batches whose order follows from the seed and the pass."""
+"""Adam is the paper's."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from strategies import SEEDS, finish, flat
+from strategies import finish, flat
 from twolayer.engines.objective import Evaluation
 from twolayer.parameters import Parameters, Sizes
 from twolayer.solvers import Adam
-
-
-def batches(solver, blocks, state=None):
-    """Return the mini-batches of a pass over nothing, and the state after it."""
-    seen, p = [], flat()
-    step = solver.step(state or solver.begin(p), p, None, blocks)
-    moved, _ = finish(step, lambda trial: (seen.append(trial.rows), Evaluation(0.0, 0, np.zeros(4)))[1])
-    return seen, moved.state
 
 
 def test_adam_is_the_papers():
@@ -35,48 +25,6 @@ def test_adam_is_the_papers():
     assert moved.evaluation is None
     assert float(moved.parameters["W2"][0, 0]) == pytest.approx(value, rel=1e-12)
     assert (moved.state.n_updates, moved.state.n_passes) == (3, 1)
-
-
-@given(st.lists(st.integers(1, 7), min_size=1, max_size=6).map(tuple), st.integers(1, 5), SEEDS, st.integers(0, 9))
-def test_a_pass_goes_block_by_block(blocks, batch_size, seed, n_passes):
-    """Each sample once, each mini-batch of one block and as large as can be, each block read once; again the same."""
-    solver, ends = Adam(batch_size=batch_size, random_state=seed), np.cumsum(blocks)
-    state = replace(solver.begin(flat()), n_passes=n_passes)
-
-    seen, after = batches(solver, blocks, state)
-
-    of_block = [np.searchsorted(ends, rows, "right") for rows in seen]
-    assert sorted(np.concatenate(seen)) == list(range(ends[-1]))
-    assert all(len(set(places)) == 1 for places in of_block)
-    assert 1 + np.count_nonzero(np.diff([places[0] for places in of_block])) == len(blocks)
-    assert len(seen) == sum(-(-size // batch_size) for size in blocks)
-    assert all(len(rows) <= batch_size for rows in seen)
-    assert after.n_passes == n_passes + 1
-    again, _ = batches(Adam(batch_size=batch_size, random_state=seed), blocks, state)
-    np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(again))
-
-
-@pytest.mark.parametrize("blocks", [(50,) * 6, (300,)])
-def test_the_order_changes(blocks):
-    """From pass to pass and from seed to seed: that of the blocks, and that of the samples in them."""
-    orders = []
-    for seed in (0, 1):
-        solver, state = Adam(batch_size=20, random_state=seed), None
-        for _ in range(2):
-            seen, state = batches(solver, blocks, state)
-            orders.append(tuple(np.concatenate(seen).tolist()))
-
-    assert len(set(orders)) == 4
-    assert len(blocks) == 1 or len({tuple(np.array(order)[::50] // 50) for order in orders}) > 1
-
-
-def test_in_one_block_the_order_is_one_permutation():
-    """Of the generator that the seed and the pass give."""
-    seen, state = batches(Adam(batch_size=20, random_state=3), (300,))
-    assert np.concatenate(seen).tolist() == np.random.default_rng([3, 0]).permutation(300).tolist()
-
-    seen, _ = batches(Adam(batch_size=20, random_state=3), (300,), state)
-    assert np.concatenate(seen).tolist() == np.random.default_rng([3, 1]).permutation(300).tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -36,7 +36,7 @@ def test_it_solves_a_quadratic(seed, n):
     A, c = A @ A.T + np.eye(n), random.standard_normal(n)
 
     class Quadratic:
-        blocks = (1,)
+        blocks, descend = (1,), None
 
         def evaluate(self, networks, **_):
             x = networks[0].vector[:n]

@@ -108,13 +108,6 @@ def test_tiles_are_larger_where_there_are_no_zeros_to_leave_out(digits):
         assert small.tiled()._all.samples.tile == tile
 
 
-def test_the_order_of_tiles_loses_no_sample(digits):
-    """Each sample stands in it once."""
-    X = digits["float32"].rows
-
-    assert sorted(tiled._Source(X, np.dtype("float32")).alike_order(16)) == list(range(len(X)))
-
-
 def test_wide_sparse_samples_are_put_in_order_without_filling_memory():
     """Half a million features, of which few are looked at; the figures are those of the blackboard."""
     random = np.random.default_rng(0)

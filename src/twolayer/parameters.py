@@ -1,7 +1,7 @@
 """The parameters of a network: one flat vector, seen as W1, b1, W2, b2."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -47,11 +47,6 @@ class Parameters(Mapping[str, Array]):
 
     It is a mapping of the four names, so that the formulas of `twolayer.equations` take it as it is. Neither the vector
     nor the views are to be changed: solvers make new ones.
-
-    Parameters
-    ----------
-    vector : array of shape (n_parameters,)
-    sizes : Sizes
     """
 
     __slots__ = ("_views", "sizes", "vector")
@@ -99,20 +94,14 @@ class Parameters(Mapping[str, Array]):
         return Parameters, (self.vector, self.sizes)
 
 
-def random_start(sizes: Sizes, dtype: str, random_state: int, init: str = "lecun") -> Parameters:
+def random_start(sizes: Sizes, dtype: str, random_state: int | Sequence[int], init: str = "lecun") -> Parameters:
     """Return random weights and zero biases, as the blackboard draws them, in the type of a training."""
     random = np.random.default_rng(random_state)
     return Parameters.of(initialize_parameters(sizes.n_x, sizes.n_h, sizes.n_y, random, init), dtype)
 
 
 def given_start(given: Any, sizes: Sizes, dtype: str) -> Parameters:
-    """Return parameters that a user gives to start from, checked.
-
-    Raises
-    ------
-    SettingError
-        If they do not fit the sizes or are not finite.
-    """
+    """Return parameters that a user gives to start from, checked: they fit the sizes and are finite."""
     if not isinstance(given, Mapping) or set(given) != set(NAMES):
         raise SettingError("The parameters to start from must be a dict of W1, b1, W2 and b2.")
     arrays = {}

@@ -1,18 +1,19 @@
-"""Threads that help with a pass over the tiles.
+"""Threads that help with a pass over the samples.
 
 A helper that has done a job looks out for the next one for a moment before it sleeps: between two iterations of a
 training less time passes than it takes to wake a thread.
 """
 
-import ctypes
+import contextlib
 import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any
 
-from twolayer.engines.kernel import Kernel, Networks, Post, Sums, TiledSamples
+from twolayer.engines.kernel import Kernel, Post
 
 _PATIENCE = 4_000  # looks: some 0.1 ms
 _NAP = 5e-5  # s
@@ -32,15 +33,12 @@ class Helper:
         self._wanted = True
         threading.Thread(target=self._serve, name="twolayer", daemon=True).start()
 
-    def give(self, samples: TiledSamples, networks: Networks, sums: Sums, scratch: Any, **numbers: int) -> None:
-        """Give a job, the arguments of `Kernel.evaluate` by the names that they have in `Post`; do not wait for it."""
-        self._job = samples, networks, sums, scratch  # kept alive
-        post = self._post
-        post.data, post.net, post.out = (ctypes.addressof(part) for part in (samples, networks, sums))
-        post.scratch = scratch.ctypes.data
-        for name, number in numbers.items():
-            setattr(post, name, number)
-        if self.kernel.give(post):
+    def give(self, job: Any, **members: int | None) -> None:
+        """Give a job, the members of `Post`; what they are addresses of is kept alive. Do not wait for it."""
+        self._job = job
+        for name, value in members.items():
+            setattr(self._post, name, value)
+        if self.kernel.give(self._post):
             self._bell.put(None)
 
     def wait(self) -> None:
@@ -78,6 +76,25 @@ def release_helpers(helpers: list[Helper]) -> None:
     """Let others use helpers whose jobs are done."""
     for helper in reversed(helpers):
         _idle[helper.kernel].append(helper)
+
+
+@contextlib.contextmanager
+def helping(kernel: Kernel, n_helpers: int) -> Iterator[list[Helper]]:
+    """Take helpers, to be given their jobs and waited for at the end.
+
+    After an exception, a second Ctrl-C say, they may still be at work, and are given up: so must be the memory in which
+    they are.
+    """
+    helpers = take_helpers(kernel, n_helpers)
+    try:
+        yield helpers
+        for helper in helpers:
+            helper.wait()
+    except BaseException:
+        for helper in helpers:
+            helper.give_up()
+        raise
+    release_helpers(helpers)
 
 
 if hasattr(os, "register_at_fork"):

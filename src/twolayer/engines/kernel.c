@@ -28,7 +28,6 @@ struct samples {
     const int64_t *first;                    /* (n_tiles + 1): where the features of a tile begin */
     const int32_t *feature;                  /* which features those are */
     const void *x;                           /* their values, `tile` for each */
-    const void *y;                           /* (n_tiles, n_y, tile): 1 for the class, else 0; NULL for softmax outputs */
     const void *weight;                      /* (n_tiles, tile): 0 for what only fills a tile */
     const int32_t *label;                    /* (n_tiles, tile): class, -1 for what only fills a tile */
 };
@@ -58,6 +57,16 @@ struct sums {
 #define NAME(stem) JOIN(JOIN(stem, TYPE), LEVEL)
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #define EACH(i, n) (int64_t i = 0; i < (n); i++)
+
+static inline void rest_a_moment(void) {
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#include "minibatch.c"
 
 static const double INVERSE_FACTORIAL[] = {1, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
     1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
@@ -89,6 +98,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK BASE_HIDDEN_BLOCK
 #define LINES_BLOCK 1
 #define FEATURES_BLOCK 4
+#define ROWS_BLOCK 4
+#define VECTORS_BLOCK 3
 #include "kernel.c"
 
 #if defined(__x86_64__) || defined(ANY_PROCESSOR)
@@ -98,6 +109,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK AVX2_HIDDEN_BLOCK
 #define LINES_BLOCK 1
 #define FEATURES_BLOCK 4
+#define ROWS_BLOCK 4
+#define VECTORS_BLOCK 3
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x))))
 #endif
@@ -109,6 +122,8 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK AVX512_HIDDEN_BLOCK
 #define LINES_BLOCK 2
 #define FEATURES_BLOCK 8
+#define ROWS_BLOCK 6
+#define VECTORS_BLOCK 4
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x))))
 #endif
@@ -117,7 +132,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 
 /* Changes with the structures and functions that Python knows: a library of another number is not used. */
 int twolayer_interface(void) {
-    return 3;
+    return 5;
 }
 
 /* How many of the levels base, avx2, avx512 this processor has. */
@@ -193,23 +208,35 @@ void twolayer_evaluate(const struct samples *data, const struct networks *net, c
     (is_double ? evaluate_f64_base : evaluate_f32_base)(data, net, out, from, to, step, scratch);
 }
 
-/* Where a helping thread finds its jobs, each the arguments of `twolayer_evaluate`. */
+/* Bytes that a pass needs as scratch, beginning on a cache line. */
+int64_t twolayer_pass_bytes(const struct pass *pass, int is_double, int level) {
+#if defined(__x86_64__) || defined(ANY_PROCESSOR)
+    if (level == 2) return (is_double ? pass_bytes_f64_avx512 : pass_bytes_f32_avx512)(pass);
+    if (level == 1) return (is_double ? pass_bytes_f64_avx2 : pass_bytes_f32_avx2)(pass);
+#endif
+    return (is_double ? pass_bytes_f64_base : pass_bytes_f32_base)(pass);
+}
+
+/* What one thread does of a pass over mini-batches; all of them must be at work. */
+void twolayer_descend(struct pass *pass, int64_t thread, int is_double, int level) {
+#if defined(__x86_64__) || defined(ANY_PROCESSOR)
+    if (level == 2) (is_double ? descend_f64_avx512 : descend_f32_avx512)(pass, thread);
+    else if (level == 1) (is_double ? descend_f64_avx2 : descend_f32_avx2)(pass, thread);
+    else
+#endif
+    (is_double ? descend_f64_base : descend_f32_base)(pass, thread);
+}
+
+/* Where a helping thread finds its jobs, each the arguments of `twolayer_evaluate`, or of `twolayer_descend`. */
 struct post {
     int64_t turn, done, awake;               /* the last job given and the last one done; whether the helper looks */
+    struct pass *pass;                       /* of `twolayer_descend`, whose work of a thread the job is; or NULL */
     const struct samples *data;
     const struct networks *net;
     const struct sums *out;
     void *scratch;
-    int64_t from, to, step, is_double, level;
+    int64_t from, to, step, is_double, level, thread;
 };
-
-static inline void rest_a_moment(void) {
-#ifdef __x86_64__
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 /* Gives the job that the post holds to its helper; returns whether the helper must be woken for it. */
 int twolayer_give(struct post *post) {
@@ -224,8 +251,9 @@ void twolayer_serve(struct post *post, int64_t patience) {
         int64_t turn = __atomic_load_n(&post->turn, __ATOMIC_SEQ_CST);
         if (turn != post->done) {
             __atomic_store_n(&post->awake, 1, __ATOMIC_SEQ_CST);
-            twolayer_evaluate(post->data, post->net, post->out, post->from, post->to, post->step, post->scratch,
-                              (int)post->is_double, (int)post->level);
+            if (post->pass) twolayer_descend(post->pass, post->thread, (int)post->is_double, (int)post->level);
+            else twolayer_evaluate(post->data, post->net, post->out, post->from, post->to, post->step, post->scratch,
+                                   (int)post->is_double, (int)post->level);
             __atomic_store_n(&post->done, turn, __ATOMIC_SEQ_CST);
             looks = 0;
         } else if (looks < patience) rest_a_moment();
@@ -334,6 +362,8 @@ PyMODINIT_FUNC PyInit__kernel(void) {
 #undef HIDDEN_BLOCK
 #undef LINES_BLOCK
 #undef FEATURES_BLOCK
+#undef ROWS_BLOCK
+#undef VECTORS_BLOCK
 #undef WIDEN_BYTES
 
 #else
@@ -520,39 +550,27 @@ INLINE REAL NAME(log_of)(REAL x) {
     return exponent * (REAL)0.6931471805599453 + NAME(log_of_1_plus)(x - 1);
 }
 
-/* Cost and right predictions of network k for a line of samples from its hidden activations a; dZ2 becomes the slope at
-   its outputs, each a sigmoid of its own. */
-INLINE void NAME(sigmoid_outputs)(const struct samples *data, const struct networks *net, int64_t k, const REAL *a,
-                               const REAL *targets, const REAL *weights, const int32_t *label, REAL *dZ2,
-                               REAL *restrict cost, const struct sums *out) {
-    const int64_t n_y = net->n_y, tile = data->tile;
-    const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * n_y;
-    const vec *weight = (const vec *)weights;
-    REAL a2[LENGTH], z2[LENGTH], losses[LENGTH], largest[LENGTH] = {0};
+/* For a line of samples from z (n_y, LENGTH), what comes to the outputs: adds up the loss, makes the slope at the outputs of
+   z, and returns how many predictions are right. Here each output is a sigmoid of its own. */
+INLINE int32_t NAME(sigmoid_slopes)(int64_t loss, int64_t n_y, const REAL *restrict weight, const int32_t *restrict label,
+                                    REAL *restrict z, REAL *restrict cost) {
     int32_t predicted[LENGTH] = {0}, right = 0;
+    REAL largest[LENGTH] = {0};
     for EACH(o, n_y) {
-        const vec *y = (const vec *)(targets + o * tile);
-        vec z[SPAN], d[SPAN];
-        for EACH(s, SPAN) z[s] = b2[o] - (vec){0};
-        for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++)
-            for EACH(s, SPAN) z[s] += W2[o * net->n_hidden + h] * ((const vec *)(a + h * tile))[s];
-        memcpy(z2, z, sizeof z);
-        memcpy(a2, z, sizeof z);
+        REAL *z2 = z + o * LENGTH, a2[LENGTH], error[LENGTH];
+        memcpy(a2, z2, sizeof a2);
         NAME(activate)(SIGMOID, LENGTH, a2);
-        memcpy(z, a2, sizeof z);
-        for EACH(s, SPAN) d[s] = (z[s] - y[s]) * weight[s];
-        if (net->loss == SQUARE) {
-            for EACH(s, SPAN) {
-                ((vec *)cost)[s] += d[s] * (z[s] - y[s]) / 2;
-                d[s] *= z[s] * (1 - z[s]);
-            }
-        } else {
-            const REAL *target = (const REAL *)y;
-            for EACH(i, LENGTH)
-                losses[i] = (z2[i] < 0 ? 0 : z2[i]) - z2[i] * target[i] + NAME(log_of_1_plus)(NAME(exp_minus_abs)(z2[i]));
-            for EACH(i, LENGTH) cost[i] += losses[i] * weights[i];
+        for EACH(i, LENGTH) error[i] = a2[i] - (label[i] == (n_y == 1 ? 1 : (int32_t)o));
+        if (loss == SQUARE) for EACH(i, LENGTH) {
+            REAL d = error[i] * weight[i];
+            cost[i] += d * error[i] / 2;
+            z2[i] = d * (a2[i] * (1 - a2[i]));
+        } else for EACH(i, LENGTH) {
+            REAL target = label[i] == (n_y == 1 ? 1 : (int32_t)o);
+            REAL above = (z2[i] < 0 ? 0 : z2[i]) - z2[i] * target;
+            cost[i] += (above + NAME(log_of_1_plus)(NAME(exp_minus_abs)(z2[i]))) * weight[i];
+            z2[i] = error[i] * weight[i];
         }
-        for EACH(s, SPAN) ((vec *)(dZ2 + o * LENGTH))[s] = d[s];
         if (n_y == 1) for EACH(i, LENGTH) predicted[i] = a2[i] > (REAL)0.5;
         else for EACH(i, LENGTH) {
             int32_t better = o == 0 || a2[i] > largest[i];
@@ -561,42 +579,49 @@ INLINE void NAME(sigmoid_outputs)(const struct samples *data, const struct netwo
         }
     }
     for EACH(i, LENGTH) right += label[i] == predicted[i];
-    out->correct[k] += right;
+    return right;
 }
 
 /* The same for softmax outputs with the log loss. */
-INLINE void NAME(softmax_outputs)(const struct networks *net, int64_t k, int64_t tile, const REAL *a,
-                                  const REAL *restrict weights, const int32_t *restrict label, REAL *restrict dZ2,
-                                  REAL *restrict cost, const struct sums *out) {
-    const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * net->n_y;
+INLINE int32_t NAME(softmax_slopes)(int64_t n_y, const REAL *restrict weight, const int32_t *restrict label,
+                                    REAL *restrict z, REAL *restrict cost) {
     REAL largest[LENGTH], total[LENGTH] = {0}, losses[LENGTH] = {0};
     int32_t predicted[LENGTH] = {0}, right = 0;
+    for EACH(o, n_y)
+        for EACH(i, LENGTH) {
+            int32_t better = o == 0 || z[o * LENGTH + i] > largest[i];
+            predicted[i] = better ? (int32_t)o : predicted[i];
+            largest[i] = better ? z[o * LENGTH + i] : largest[i];
+        }
+    for EACH(o, n_y)
+        for EACH(i, LENGTH) {
+            REAL below = z[o * LENGTH + i] - largest[i], e = NAME(exp_minus_abs)(below);
+            losses[i] -= label[i] == (int32_t)o ? below : 0;
+            total[i] += e;
+            z[o * LENGTH + i] = e;
+        }
+    for EACH(i, LENGTH) cost[i] += (losses[i] + NAME(log_of)(total[i])) * weight[i];
+    for EACH(o, n_y)
+        for EACH(i, LENGTH)
+            z[o * LENGTH + i] = (z[o * LENGTH + i] / total[i] - (label[i] == (int32_t)o)) * weight[i];
+    for EACH(i, LENGTH) right += label[i] == predicted[i];
+    return right;
+}
+
+/* Cost and right predictions of network k for a line of samples from its hidden activations a; dZ2 becomes the slope at
+   its outputs. */
+INLINE void NAME(outputs)(const int softmax, const struct networks *net, int64_t k, int64_t tile, const REAL *a,
+                          const REAL *weight, const int32_t *label, REAL *dZ2, REAL *cost, const struct sums *out) {
+    const REAL *W2 = (const REAL *)net->W2, *b2 = (const REAL *)net->b2 + k * net->n_y;
     for EACH(o, net->n_y) {
         vec sum[SPAN];
-        REAL *z = dZ2 + o * LENGTH;
         for EACH(s, SPAN) sum[s] = b2[o] - (vec){0};
         for (int64_t h = net->unit[k]; h < net->unit[k + 1]; h++)
             for EACH(s, SPAN) sum[s] += W2[o * net->n_hidden + h] * ((const vec *)(a + h * tile))[s];
-        memcpy(z, sum, sizeof sum);
-        for EACH(i, LENGTH) {
-            int32_t better = o == 0 || z[i] > largest[i];
-            predicted[i] = better ? (int32_t)o : predicted[i];
-            largest[i] = better ? z[i] : largest[i];
-        }
+        memcpy(dZ2 + o * LENGTH, sum, sizeof sum);
     }
-    for EACH(o, net->n_y)
-        for EACH(i, LENGTH) {
-            REAL z = dZ2[o * LENGTH + i] - largest[i], e = NAME(exp_minus_abs)(z);
-            losses[i] -= label[i] == (int32_t)o ? z : 0;
-            total[i] += e;
-            dZ2[o * LENGTH + i] = e;
-        }
-    for EACH(i, LENGTH) cost[i] += (losses[i] + NAME(log_of)(total[i])) * weights[i];
-    for EACH(o, net->n_y)
-        for EACH(i, LENGTH)
-            dZ2[o * LENGTH + i] = (dZ2[o * LENGTH + i] / total[i] - (label[i] == (int32_t)o)) * weights[i];
-    for EACH(i, LENGTH) right += label[i] == predicted[i];
-    out->correct[k] += right;
+    out->correct[k] += softmax ? NAME(softmax_slopes)(net->n_y, weight, label, dZ2, cost)
+                               : NAME(sigmoid_slopes)(net->loss, net->n_y, weight, label, dZ2, cost);
 }
 
 /* From the slope at the outputs of network k to that at its hidden units, for a line of samples: sums for dW2 and db1 on
@@ -664,12 +689,10 @@ INLINE void NAME(evaluate_as)(const int softmax, const struct samples *data, con
         }
         NAME(activate)(net->activation, n_h * tile, a);
         for (int64_t i = 0; i < tile; i += LENGTH) {
-            const REAL *y = (const REAL *)data->y + t * n_y * tile + i, *weight = (const REAL *)data->weight + t * tile + i;
+            const REAL *weight = (const REAL *)data->weight + t * tile + i;
+            const int32_t *label = data->label + t * tile + i;
             for EACH(k, net->n_networks) {
-                if (softmax)
-                    NAME(softmax_outputs)(net, k, tile, a + i, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
-                else
-                    NAME(sigmoid_outputs)(data, net, k, a + i, y, weight, data->label + t * tile + i, dZ2, cost + k * LENGTH, out);
+                NAME(outputs)(softmax, net, k, tile, a + i, weight, label, dZ2, cost + k * LENGTH, out);
                 if (!wanted) continue;
                 NAME(hidden_layer)(net, k, tile, a + i, (const vec *)dZ2, (vec *)dW2, (vec *)db1, dZ1 + i * n_p);
                 for EACH(s, n_y * LENGTH) db2[k * n_y * LENGTH + s] += dZ2[s];
@@ -713,6 +736,8 @@ static TARGET void NAME(evaluate)(const struct samples *data, const struct netwo
     if (net->loss == LOG && net->n_y > 1) NAME(evaluate_softmax)(data, net, out, from, to, step, scratch);
     else NAME(evaluate_as)(0, data, net, out, from, to, step, scratch);
 }
+
+#include "minibatch.c"
 
 #undef REAL
 #undef TYPE

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 LEVELS = ("base", "avx2", "avx512")  # of processors, as kernel.c has them
 STORAGES = {"uint8": 0, "float32": 1, "float64": 2}
-_INTERFACE = 3  # of kernel.c
+_INTERFACE = 5  # of kernel.c
 LINE = 64  # bytes of a tile's row: a cache line
 
 
@@ -36,7 +36,7 @@ class PackedRows(_Structure):
 class TiledSamples(_Structure):
     """`struct samples`: samples in tiles."""
 
-    _fields_ = _layout("n_features storage tile", "first feature x y weight label")
+    _fields_ = _layout("n_features storage tile", "first feature x weight label")
 
 
 class Networks(_Structure):
@@ -55,8 +55,21 @@ class Post(_Structure):
     """`struct post`: where a helping thread finds its jobs."""
 
     _fields_ = [
-        *_layout("turn done awake", "data net out scratch"),
-        *_layout("from_tile to_tile step is_double level", ""),
+        *_layout("turn done awake", "pass_ data net out scratch"),
+        *_layout("from_tile to_tile step is_double level thread", ""),
+    ]
+
+
+class Pass(_Structure):
+    """`struct pass`: a pass over mini-batches."""
+
+    _fields_ = [
+        *_layout("n_features n_hidden n_y activation loss rule", ""),
+        *_layout("storage skips_zeros room n_samples batch_size n_threads from_batch to_batch", ""),
+        *((name, c_double) for name in ["factor", "l2", "decay1", "decay2", "epsilon"]),
+        *_layout("", "x start column label weight order moves parameters first second figures scratch"),
+        ("apart", c_int64 * (LINE // 8)),
+        *_layout("n_arrived turn given_up", ""),
     ]
 
 
@@ -86,6 +99,12 @@ class Kernel:
             *(POINTER(structure) for structure in (TiledSamples, Networks, Sums)),
             *(c_int64, c_int64, c_int64, c_void_p, c_int, c_int),
         ]
+        self.pass_bytes = library.twolayer_pass_bytes
+        self.pass_bytes.restype = c_int64
+        self.pass_bytes.argtypes = [POINTER(Pass), c_int, c_int]
+        self.descend = library.twolayer_descend
+        self.descend.restype = None
+        self.descend.argtypes = [POINTER(Pass), c_int64, c_int, c_int]
         self.give = library.twolayer_give
         self.give.argtypes = [POINTER(Post)]
         self.serve = library.twolayer_serve

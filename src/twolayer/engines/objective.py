@@ -18,6 +18,7 @@ from twolayer.aliases import Array
 from twolayer.data.dataset import Labels
 from twolayer.data.rows import ArrayRows, MemoryRows, Rows, as_rows
 from twolayer.engines.kernel import load_kernel
+from twolayer.engines.rules import Rule
 from twolayer.errors import DataError, SettingError
 from twolayer.parameters import Parameters
 from twolayer.settings import AUTO, ENGINES
@@ -26,10 +27,11 @@ _ENGINES = {
     "whole": "twolayer.engines.whole:Whole",
     "tiled": "twolayer.engines.tiled:Tiled",
     "streamed": "twolayer.engines.streamed:Streamed",
+    "little": "twolayer.engines.minibatch:Little",
 }
 STREAM_VALUES = 2**22  # values in a block of an array that is streamed on request
 NO_GRADIENT = np.empty(0)
-_WORTH_TILES = 20_000  # values from which the kernel is ahead of NumPy
+WORTH_TILES = 20_000  # values from which the kernel is ahead of NumPy
 
 
 def never() -> bool:
@@ -58,6 +60,64 @@ class Evaluation:
     def largest_slope(self) -> float:
         """Return the largest absolute entry of the gradient."""
         return float(abs(self.gradient).max())
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A pass over mini-batches that is asked for, each of which moves the parameters.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        Where it begins.
+    rule : Rule
+        How a gradient moves them.
+    vectors : tuple of array
+        What the rule remembers.
+    order : array of int
+        The samples, of one block, in their order.
+    batch_size : int
+        Samples in a mini-batch; what is left over makes the last one.
+    rates : array of float
+        The rate of each mini-batch.
+    n_updates : int
+        Mini-batches before this pass.
+    """
+
+    parameters: Parameters
+    rule: Rule
+    vectors: tuple[Array, ...]
+    order: Array
+    batch_size: int
+    rates: Array
+    n_updates: int = 0
+
+    @property
+    def batches(self) -> list[Array]:
+        """The samples of each mini-batch."""
+        starts = range(0, len(self.order), self.batch_size)
+        return [self.order[start : start + self.batch_size] for start in starts]
+
+
+@dataclass(frozen=True)
+class Descended:
+    """Where a pass over mini-batches went.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    vectors : tuple of array
+        What the rule remembers then.
+    cost : float
+        Mean loss of the samples on the way, each before its own mini-batch moved the parameters.
+    correct : int
+        Right predictions, counted in the same way.
+    """
+
+    parameters: Parameters
+    vectors: tuple[Array, ...]
+    cost: float
+    correct: int
 
 
 @dataclass(frozen=True)
@@ -159,6 +219,21 @@ class Objective(Protocol):
         list of Evaluation, or None if the pass was abandoned
         """
 
+    def descend(self, descent: Descent, stop: Callable[[], bool] = never) -> Descended | None:
+        """Go through mini-batches, in less time than by an evaluation of each.
+
+        Parameters
+        ----------
+        descent : Descent
+        stop : callable
+            Asked now and then; where it says True the pass is abandoned.
+
+        Returns
+        -------
+        Descended, or None if the pass was abandoned
+            NotImplemented if there is no quicker way for these mini-batches: evaluate each of them.
+        """
+
 
 def make_objective(
     rows: Any,
@@ -170,6 +245,7 @@ def make_objective(
     scale: float = 1.0,
     sample_weight: Any = None,
     n_threads: int | None = None,
+    worth_tiles: int = WORTH_TILES,
 ) -> Objective:
     """Make the objective of samples.
 
@@ -185,6 +261,8 @@ def make_objective(
         What features are divided by.
     sample_weight : array of shape (m,), optional
         How much each sample counts in the cost: numbers of at least 0, not all 0.
+    worth_tiles : int
+        Values from which "auto" is "tiled".
 
     Returns
     -------
@@ -200,7 +278,7 @@ def make_objective(
     rows, task, reason = as_rows(rows), task or Task(), "as requested"
     weight = None if sample_weight is None else check_weight(sample_weight, len(labels))
     if engine == AUTO:
-        engine, reason = _choose(rows)
+        engine, reason = _choose(rows, worth_tiles)
     elif engine not in ENGINES:
         raise SettingError(f"`engine` must be one of {', '.join(ENGINES)}; got {engine!r}.")
     if engine == "streamed":
@@ -244,12 +322,12 @@ def _are_finite(vector: Array) -> bool:
         return math.isfinite(vector.sum()) or bool(np.isfinite(vector).all())
 
 
-def _choose(rows: Rows) -> tuple[str, str]:
+def _choose(rows: Rows, worth_tiles: int) -> tuple[str, str]:
     """Return the engine that suits the samples, and the reason."""
     if len(rows.blocks) > 1:
         return "streamed", "for samples in several blocks"
-    if rows.shape[0] * rows.shape[1] < _WORTH_TILES:
-        return "whole", "for little data"
+    if rows.shape[0] * rows.shape[1] < worth_tiles:
+        return "whole" if load_kernel() is None else "little", "for little data"
     if load_kernel() is None:
         return "whole", "because the C kernel was not built"
     return "tiled", "for enough data"

@@ -8,7 +8,16 @@ import numpy as np
 
 from twolayer.aliases import Array
 from twolayer.data.rows import MemoryRows
-from twolayer.engines.objective import Evaluation, Objective, Samples, Task, make_objective, never
+from twolayer.engines.objective import (
+    Descended,
+    Descent,
+    Evaluation,
+    Objective,
+    Samples,
+    Task,
+    make_objective,
+    never,
+)
 from twolayer.engines.whole import Whole
 from twolayer.parameters import Parameters
 from twolayer.text import count
@@ -39,8 +48,8 @@ class Streamed:
     ) -> list[Evaluation] | None:
         """Evaluate networks in one pass over the blocks, or on a mini-batch of one block, which stays in memory."""
         if rows is not None:
-            block = int(np.searchsorted(self._starts, rows[0], "right")) - 1
-            return self._keep(block).evaluate(networks, gradient=gradient, rows=rows - self._starts[block])
+            objective, start = self._keep(rows)
+            return objective.evaluate(networks, gradient=gradient, rows=rows - start)
         self._at_hand = None
         weights, totals = self._block_weights(), [_Total(network) for network in networks]
         for block, fraction in enumerate((weights / weights.sum()).tolist()):
@@ -51,12 +60,18 @@ class Streamed:
                 total.add(part, fraction)
         return [self.task.finish(total.mean(), network) for total, network in zip(totals, networks, strict=True)]
 
-    def _keep(self, block: int) -> Objective:
-        """Return the objective of a block, which is kept until another one is asked for."""
+    def descend(self, descent: Descent, stop: Callable[[], bool] = never) -> Descended | None:
+        """Go through mini-batches of one block, which stays in memory."""
+        objective, start = self._keep(descent.order)
+        return objective.descend(replace(descent, order=descent.order - start), stop)
+
+    def _keep(self, rows: Array) -> tuple[Objective, int]:
+        """Return the objective of the block that rows are of, kept until another one is asked for, and its start."""
+        block = int(np.searchsorted(self._starts, rows[0], "right")) - 1
         if self._at_hand is None or self._at_hand[0] != block:
             self._at_hand = None  # let go of the last one first
             self._at_hand = block, self._load(block, self.task)
-        return self._at_hand[1]
+        return self._at_hand[1], self._starts[block]
 
     def _load(self, block: int, task: Task, *, weighted: bool = True) -> Objective:
         """Return the objective of a block; unweighted where its samples weigh nothing: right predictions count."""

@@ -8,37 +8,42 @@ kernel.c; nothing here is slower for being Python.
 import math
 import threading
 from collections.abc import Callable, Sequence
+from ctypes import addressof
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from twolayer.aliases import Array
-from twolayer.engines.helpers import release_helpers, take_helpers
+from twolayer.engines.helpers import helping
 from twolayer.engines.kernel import (
     LEVELS,
     LINE,
     STORAGES,
     Kernel,
     Networks,
-    PackedRows,
     Sums,
     TiledSamples,
     load_kernel,
 )
-from twolayer.engines.objective import NO_GRADIENT, Evaluation, Samples, Task, never, out_of_range
-from twolayer.engines.whole import one_hot
-from twolayer.equations import ACTIVATIONS, LOSSES, find_loss
+from twolayer.engines.minibatch import Passes
+from twolayer.engines.objective import (
+    NO_GRADIENT,
+    Descended,
+    Descent,
+    Evaluation,
+    Samples,
+    Task,
+    never,
+    out_of_range,
+)
+from twolayer.engines.packing import Source, aligned
+from twolayer.equations import ACTIVATIONS, LOSSES
 from twolayer.errors import SettingError
 from twolayer.parameters import Parameters
 
 _TILE, _TILE_BYTES = 16, 128  # samples at least, and bytes where there are few zeros to leave out
-_BLOCK_BYTES = 2**24  # of features converted at once
 _SORT_ZEROS = 0.3  # fraction of zeros from which it pays to bring alike samples together
-_SORT_FEATURES = 200  # features looked at for that
-_SORT_SAMPLES = 100  # samples that tell in which directions the samples differ
-_SORT_DIRECTIONS = 8
-_SORT_PRODUCT = 2**17  # multiplications in a product: for more BLAS has threads, which wait where ours are to run
 _THREAD_VALUES = 100_000  # in tiles, that make a thread worth its start
 
 
@@ -75,13 +80,11 @@ class Tiled:
         line = LINE // dtype.itemsize
         if tile is not None and (tile < 1 or tile % line):
             raise SettingError(f"In {dtype} tiles hold {line} samples or a multiple of that; got {tile}.")
-        self._source = _Source(samples.rows.read(0), dtype)
+        self._source = Source(samples.rows.read(0), dtype)
         self._scale, self._max_threads = samples.scale, samples.n_threads
         few_zeros = self._source.fraction_of_zeros < _SORT_ZEROS
         self._tile = tile or (max(_TILE, _TILE_BYTES // dtype.itemsize) if few_zeros else _TILE)
         self._n_y, self._codes = labels.n_outputs, labels.codes.astype(np.int32, copy=False)  # as C reads them
-        softmax = find_loss(samples.task.loss, self._n_y).output == "softmax"  # needs the codes alone
-        self._Y = None if softmax else one_hot(labels, dtype)
         self._weight = (np.ones(len(labels)) if weight is None else weight / weight.mean()).astype(dtype)
         self.n_samples = self._source.n_samples
         self.blocks: tuple[int, ...] = (self.n_samples,)
@@ -89,6 +92,7 @@ class Tiled:
         self._all = self._pack(self._source.alike_order(self._tile) if sort else np.arange(self.n_samples))
         self._check_range()
         self._lock, self._work = threading.RLock(), dict[Any, _Work]()
+        self._passes = Passes(samples, self._source, level)
         threads = f"{self._all.n_threads} thread{'s' * (self._all.n_threads > 1)}"
         self.engine = f"tiled: the C kernel ({LEVELS[self._level]}) on {threads}, {samples.reason}"
 
@@ -114,6 +118,10 @@ class Tiled:
             for cost, n_right, vector, network in zip(costs, correct, vectors, networks, strict=True)
         ]
 
+    def descend(self, descent: Descent, stop: Callable[[], bool] = never) -> Descended | None:
+        """Go through mini-batches in one call of the kernel."""
+        return self._passes.descend(descent, stop)
+
     def _pack(self, order: Array) -> "_Batch":
         """Bring samples, labels and weights into tiles, in this order."""
         tile, m = self._tile, len(order)
@@ -121,7 +129,7 @@ class Tiled:
         n_tiles = len(first) - 1
 
         def in_tiles(values: Array, filler: int) -> Array:
-            filled = _aligned(n_tiles * tile * len(values), values.dtype).reshape(n_tiles, len(values), tile)
+            filled = aligned(n_tiles * tile * len(values), values.dtype).reshape(n_tiles, len(values), tile)
             padded = np.full((len(values), n_tiles * tile), filler, values.dtype)
             padded[:, :m] = values[:, order]
             filled[:] = padded.reshape(len(values), n_tiles, tile).swapaxes(0, 1)
@@ -134,7 +142,6 @@ class Tiled:
             first=first,
             feature=feature,
             x=x,
-            y=None if self._Y is None else in_tiles(self._Y, 0),
             weight=in_tiles(self._weight[None], 0),
             label=in_tiles(self._codes[None], -1),
         )
@@ -158,22 +165,19 @@ class Tiled:
         sums = work.sums if gradient else work.costs
         numbers = {"to_tile": batch.n_tiles, "step": n_threads, "level": self._level}  # each takes every so many tiles
         numbers["is_double"] = int(self._dtype.itemsize == 8)
-        helpers = take_helpers(self._kernel, n_threads - 1)
         try:
-            for thread, helper in enumerate(helpers, 1):
-                helper.give(
-                    batch.samples, work.networks, sums[thread], work.scratch[thread], from_tile=thread, **numbers
-                )
-            own = 0, batch.n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
-            self._kernel.evaluate(batch.samples, work.networks, sums[0], *own)
-            for helper in helpers:
-                helper.wait()
-        except BaseException:  # a second Ctrl-C: the helpers may still be at work in this memory, so both are given up
+            with helping(self._kernel, n_threads - 1) as helpers:
+                for thread, helper in enumerate(helpers, 1):
+                    job = batch.samples, work.networks, sums[thread]
+                    addresses = dict(zip(("data", "net", "out"), map(addressof, job), strict=True))
+                    scratch = work.scratch[thread]
+                    more = {"pass_": None, "scratch": scratch.ctypes.data, "from_tile": thread}
+                    helper.give((job, scratch), **addresses, **more, **numbers)
+                own = 0, batch.n_tiles, n_threads, work.scratch[0].ctypes.data, numbers["is_double"], self._level
+                self._kernel.evaluate(batch.samples, work.networks, sums[0], *own)
+        except BaseException:
             self._work.clear()
-            for helper in helpers:
-                helper.give_up()
             raise
-        release_helpers(helpers)
         return work, 1 / (batch.total_weight or 1.0)  # a mini-batch may weigh nothing
 
     def _working_memory(self, batch: "_Batch", sizes: tuple[int, ...]) -> "_Work":
@@ -243,7 +247,7 @@ class _Work:
         forward_only = dict.fromkeys(("dW1", "db1", "dW2", "db2"))
         self.costs = [Sums.of(**{**own, **forward_only}) for own in each]
         size = self.kernel.scratch(self.networks, self.n_x, self.most_features, tile, self.dtype.itemsize == 8)
-        self.scratch = [_aligned(size, self.dtype) for _ in range(n_threads)]
+        self.scratch = [aligned(size, self.dtype) for _ in range(n_threads)]
 
     def take(self, networks: Sequence[Parameters], factor: float) -> None:
         """Take the parameters of the networks, W1 times a factor."""
@@ -287,120 +291,3 @@ class _Work:
         is_double = self.dtype.itemsize == 8
         self.kernel.collect(self.networks, self.n_x, self._in_a_row, len(self.sums), factor, dW1.ctypes.data, is_double)
         return dW1
-
-
-class _Source:
-    """Samples as they were given, on their way into tiles: bytes are kept as bytes, float32 as float32."""
-
-    def __init__(self, X: Any, dtype: np.dtype[Any]) -> None:
-        self.n_samples, self.n_features = X.shape
-        kept = X.dtype in (np.bool_, np.uint8, np.float32)
-        self.storage = (np.dtype(np.uint8) if X.dtype.itemsize == 1 else X.dtype) if kept else dtype
-        self.sparse = not isinstance(X, np.ndarray)
-        self.rows = X
-        if self.sparse:
-            rows = X.tocsr()
-            if not rows.has_canonical_format:
-                rows = rows.copy()  # the caller's stays as it is
-                rows.sum_duplicates()
-            self.rows = rows.astype(self.storage)
-        elif X.dtype == np.bool_:
-            self.rows = X.view(np.uint8)
-        self.whole = self.sparse or (self.rows.dtype == self.storage and self.rows.flags.c_contiguous)
-        self._stride = max(1, self.n_features // _SORT_FEATURES)
-        self._some = self._not_zero(slice(None, None, max(1, self.n_samples // _SORT_SAMPLES)))
-        self.fraction_of_zeros = 1 - float(self._some.mean())
-
-    def pack(self, kernel: Kernel, order: Array, tile: int) -> tuple[Array, Array, Array]:
-        """Return samples in tiles: where the features of each tile begin, which they are, and their values."""
-        m, row_bytes = len(order), self.n_features * self.storage.itemsize
-        step = m if self.whole else max(1, _BLOCK_BYTES // row_bytes // tile) * tile
-        starts = range(0, m, max(1, step))
-        mark, place = np.empty(self.n_features, np.uint8), np.empty(self.n_features, np.int64)
-        counts = [np.zeros(1, np.int64)]
-        for start in starts:
-            counts.append(self._pack(kernel, order[start : start + step], tile, None, None, mark, place)[1:])
-            counts[-1] += counts[-2][-1]
-        first = np.concatenate(counts)
-        feature, x = np.empty(first[-1], np.int32), _aligned(int(first[-1]) * tile, self.storage)
-        for start in starts:
-            at = first[start // tile]
-            self._pack(kernel, order[start : start + step], tile, feature[at:], x[at * tile :], mark, place)
-        return first, feature, x
-
-    def alike_order(self, tile: int) -> Array:
-        """Return an order in which samples with the same features near zero stand together.
-
-        The samples are halved again and again, each part along that of a few directions in which it spreads most; the
-        directions are the leading principal ones of what is zero and what is not, in some of the samples and features.
-        """
-        m, random, some = self.n_samples, np.random.default_rng(0), self._some - self._some.mean(axis=0)
-        directions = random.standard_normal((some.shape[1], _SORT_DIRECTIONS)).astype(np.float32)
-        for _ in range(2):  # power iterations
-            directions = np.linalg.qr(some.T @ (some @ directions))[0]
-        size = max(1, _SORT_PRODUCT // directions.size)
-        blocks = [slice(start, start + size) for start in range(0, m, size)]
-        spread = np.concatenate([self._not_zero(block) @ directions for block in blocks])
-        n_halvings = int(np.log2(m / tile))
-        size = -(-m // 2**n_halvings) << n_halvings
-        order = np.concatenate([np.arange(m), random.integers(0, m, size - m)])  # as many as can be halved
-        place = np.arange(size)
-        for _ in range(n_halvings):
-            parts = place.reshape(-1, size)
-            values = spread[order[parts]]
-            widest = values.var(axis=1).argmax(axis=1)
-            along = np.take_along_axis(values, widest[:, None, None], axis=2)[:, :, 0]
-            halves = np.argpartition(along, size // 2, axis=1)
-            place = np.take_along_axis(parts, halves, axis=1).ravel()
-            size //= 2
-        result: Array = place[place < m]
-        return result
-
-    def _not_zero(self, rows: slice) -> Array:
-        """Return 1 where some features of some rows are not zero, else 0."""
-        block = self.rows[rows][:, :: self._stride]
-        dense = block.toarray() if self.sparse else block
-        not_zero: Array = (dense != 0).astype(np.float32)
-        return not_zero
-
-    def _pack(
-        self,
-        kernel: Kernel,
-        order: Array,
-        tile: int,
-        feature: Array | None,
-        x: Array | None,
-        mark: Array,
-        place: Array,
-    ) -> Array:
-        """Pack some samples; without `feature` and `x` only count. Return where the features of each tile begin."""
-        sparse = {"start": None, "column": None}
-        if self.sparse:
-            values = self.rows.data
-            sparse = {"start": self.rows.indptr.astype(np.int64, copy=False)}
-            sparse["column"] = self.rows.indices.astype(np.int32, copy=False)
-        elif self.whole:
-            values = self.rows
-        else:
-            with np.errstate(all="ignore"):  # what goes out of range is found in the tiles
-                values, order = self.rows[order].astype(self.storage, order="C"), np.arange(len(order))
-        rows = PackedRows.of(
-            n_rows=len(order),
-            n_features=self.n_features,
-            size=self.storage.itemsize,
-            tile=tile,
-            row=np.ascontiguousarray(order, np.int64),
-            x=values,
-            **sparse,
-        )
-        first = np.empty(-(-len(order) // tile) + 1, np.int64)
-        addresses = [None if array is None else array.ctypes.data for array in (first, feature, x, mark, place)]
-        kernel.pack(rows, *addresses)
-        return first
-
-
-def _aligned(n: int, dtype: np.dtype[Any]) -> Array:
-    """Return an array of n zeros that begins on a cache line."""
-    raw = np.zeros(n * dtype.itemsize + LINE, np.uint8)
-    begin = -raw.ctypes.data % LINE
-    return raw[begin : begin + n * dtype.itemsize].view(dtype)

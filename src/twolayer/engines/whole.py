@@ -7,7 +7,16 @@ import numpy as np
 
 from twolayer.aliases import Array
 from twolayer.data.dataset import Labels
-from twolayer.engines.objective import NO_GRADIENT, Evaluation, Samples, never, out_of_range, range_overrun
+from twolayer.engines.objective import (
+    NO_GRADIENT,
+    Descended,
+    Descent,
+    Evaluation,
+    Samples,
+    never,
+    out_of_range,
+    range_overrun,
+)
 from twolayer.equations import back_propagation, find_loss, forward_propagation
 from twolayer.parameters import Parameters
 
@@ -44,6 +53,10 @@ class Whole:
         if rows is not None:
             X, Y, codes, weight = X[:, rows], Y[:, rows], codes[rows], None if weight is None else weight[rows]
         return [self._evaluate(each, X, Y, codes, weight, gradient=gradient) for each in networks]
+
+    def descend(self, descent: Descent, stop: Callable[[], bool] = never) -> Descended | None:  # noqa: ARG002
+        """Leave mini-batches to `evaluate`."""
+        return NotImplemented  # type: ignore[no-any-return]
 
     def _evaluate(
         self, network: Parameters, X: Any, Y: Array, codes: Array, weight: Array | None, *, gradient: bool

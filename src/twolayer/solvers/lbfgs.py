@@ -23,16 +23,11 @@ class Memory:
 
 
 class LBFGS:
-    """Limited-memory BFGS: steps that know the curvature from the last few gradients.
+    """Limited-memory BFGS: steps that know the curvature from the last `memory` steps and changes of the gradient.
 
     The direction is the two-loop recursion of Nocedal (1980); the step along it satisfies the strong Wolfe conditions,
     found by bracketing and cubic interpolation (Nocedal and Wright, Numerical Optimization, 2006, algorithms 3.5, 3.6
     and 7.4). Where rounding leaves no such step, the lowest point found is taken.
-
-    Parameters
-    ----------
-    memory : int
-        Number of pairs of steps and changes of the gradient that are kept.
     """
 
     needs_gradient = True
@@ -58,11 +53,7 @@ class LBFGS:
                 raise ValueError("its solver's pairs have no curvature")
 
     def step(
-        self,
-        state: Memory,
-        parameters: Parameters,
-        evaluation: Evaluation,
-        blocks: tuple[int, ...],
+        self, state: Memory, parameters: Parameters, evaluation: Evaluation, blocks: tuple[int, ...]
     ) -> Generator[Trial, Evaluation, Moved | None]:
         """Go along the direction to a point that satisfies the strong Wolfe conditions."""
         g = np.asarray(evaluation.gradient, float)

@@ -1,7 +1,8 @@
 """What a solver is: it makes steps, asks for evaluations on the way, and knows nothing of samples.
 
-A step is a generator: it yields a `Trial`, is sent the evaluation there, and returns where it went. So one loop drives
-one solver, or many side by side. A solver itself holds settings alone; what it remembers from step to step is its
+A step is a generator: it yields a `Trial`, is sent the evaluation there, and returns where it went. Or it yields a
+`Descent`, a whole pass over mini-batches, and is sent where that went, or NotImplemented. So one loop drives one
+solver, or many side by side. A solver itself holds settings alone; what it remembers from step to step is its
 state, a frozen value that it makes and checks.
 """
 
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from twolayer.aliases import Array
-from twolayer.engines.objective import Evaluation
+from twolayer.engines.objective import Descent, Evaluation
 from twolayer.parameters import Parameters
 
 
@@ -33,19 +34,14 @@ class Moved:
     evaluation: Evaluation | None = None
 
 
-Step = Moved | Generator[Trial, Evaluation, Moved | None] | None
+Steps = Generator[Trial | Descent, Any, Moved | None]  # is sent an Evaluation for the one, Descended for the other
+Step = Moved | Steps | None
 
 
 class Solver(Protocol):
-    """One step at a time from the parameters at hand to better ones.
+    """One step at a time from the parameters at hand to better ones."""
 
-    Attributes
-    ----------
-    needs_gradient : bool
-        Whether a step begins from the gradient over all samples.
-    """
-
-    needs_gradient: bool
+    needs_gradient: bool  # whether a step begins from the gradient over all samples
 
     def begin(self, start: Parameters) -> Any:
         """Return what the solver remembers before the first step: a frozen value of numbers and arrays."""
@@ -54,23 +50,10 @@ class Solver(Protocol):
         """Check a state that was read from a file; ValueError if it is not one of this solver's for such parameters."""
 
     def step(self, state: Any, parameters: Parameters, evaluation: Evaluation, blocks: tuple[int, ...]) -> Step:
-        """Make one step.
+        """Return where a step goes, None if none lowers the cost any further, or a generator that returns one of these.
 
-        Parameters
-        ----------
-        state
-            What the solver remembers.
-        parameters : Parameters
-            Where it stands.
-        evaluation : Evaluation
-            The evaluation there.
-        blocks : tuple of int
-            Numbers of samples that are read together: each mini-batch is of one block.
-
-        Returns
-        -------
-        Moved, or None if no step lowers the cost any further
-            Or a generator that yields trials, is sent their evaluations, and returns one of these.
+        The state is what the solver remembers, the evaluation that at the parameters, where it stands; `blocks` are
+        numbers of samples that are read together: each mini-batch is of one block.
         """
 
 
