@@ -1,7 +1,6 @@
 """NPZ and NPY: what NumPy saved comes back, what a file claims without having it is told before memory is taken."""
 
 import io
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -10,19 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from tests.little_memory import peak_below
+from tests.strategies import labels_of
 from twolayer.data.readers import arrays
 from twolayer.data.readers.arrays import read_npy, read_npz
 from twolayer.data.rows import ArrayRows, MemoryRows
-from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.errors import DataError, FileFormatError, StorageError
 
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 X = np.arange(12, dtype=np.uint8).reshape(4, 3)
 Y = np.array([0, 1, 1, 0])
 DTYPES = st.one_of(
-    st_numpy.boolean_dtypes(),
-    st_numpy.integer_dtypes(),
-    st_numpy.unsigned_integer_dtypes(),
-    st_numpy.floating_dtypes(),
+    st_numpy.boolean_dtypes(), st_numpy.integer_dtypes(), st_numpy.unsigned_integer_dtypes(), st_numpy.floating_dtypes()
 )
 SAMPLES = DTYPES.flatmap(
     lambda dtype: st_numpy.arrays(
@@ -41,12 +39,13 @@ def npy(array, **options):
         return file.getvalue()
 
 
-def npz(path, compression=zipfile.ZIP_STORED, **members):
-    """Write a zip of members given as bytes."""
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in members.items():
-            archive.writestr(f"{name}.npy", content)
-    return path
+def npz(compression=zipfile.ZIP_STORED, **members):
+    """Return an archive of members given as bytes, with the same bytes each time."""
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", compression) as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content, compression)
+        return file.getvalue()
 
 
 def header(shape, descr="|u1", order=False, version=1):
@@ -63,11 +62,6 @@ def assert_same(dataset, X, y=None):
     assert (labels_of(dataset) is None) == (y is None)
     if y is not None:
         assert labels_of(dataset) == np.asarray(y).tolist()
-
-
-def labels_of(dataset):
-    """Return the label of each sample, or None."""
-    return None if dataset.labels is None else dataset.labels.decode().tolist()
 
 
 @SAME_FOLDER
@@ -153,15 +147,12 @@ def test_an_npy_stays_on_disk(tmp_path, order):
     path = tmp_path / "large.npy"
     np.save(path, np.ones((1000, 10_000), np.float32, order=order))
 
-    tracemalloc.start()
-    found = read_npy(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with peak_below(3 * 2**20):
+        found = read_npy(path)
 
     assert isinstance(found.rows, ArrayRows)
     assert isinstance(found.rows.X, np.memmap)
     assert not found.rows.X.flags.writeable
-    assert peak < 3 * 2**20
 
 
 def test_an_npy_of_another_byte_order_or_place_is_read(tmp_path):
@@ -223,6 +214,7 @@ WRONG = [
     ({"X": np.zeros((1,) * 10)}, "X", "9 dimensions: use at most 8"),
     ({"X": X[:0], "y": Y[:0]}, "X", "holds no samples"),
     ({"X": X[:, :0]}, "X", "holds no samples"),
+    ({"X": np.where(np.arange(12).reshape(4, 3) == 7, np.nan, 1.0)}, r"Sample 2 \(from 0\) of .*X", "has a NaN"),
     ({"X": X.astype(complex)}, "X", "holds complex128 values: .* numbers"),
     ({"X": X.astype(str)}, "X", "holds str96 values: .* numbers"),
     ({"X": X.astype("M8[s]")}, "X", "holds datetime64"),
@@ -288,18 +280,6 @@ def test_the_sample_with_a_wrong_value_is_named(order, data):
             arrays.check_finite(samples, "it")
 
 
-def test_values_that_are_not_finite_are_told(tmp_path):
-    """With the sample they are in."""
-    wrong = X.astype(float)
-    wrong[2, 1] = np.nan
-    np.savez(tmp_path / "a.npz", X=wrong)
-    np.save(tmp_path / "a.npy", wrong)
-
-    for read, ending in ((read_npz, "npz"), (read_npy, "npy")):
-        with pytest.raises(DataError, match=rf"Sample 2 \(from 0\) of .*a\.{ending} has a NaN"):
-            read(tmp_path / f"a.{ending}")
-
-
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -328,16 +308,12 @@ def test_values_that_are_not_finite_are_told(tmp_path):
 def test_a_wrong_npy_is_told(tmp_path, content, sentence):
     """By itself and within an NPZ, plain or compressed, before any memory is taken."""
     (tmp_path / "a.npy").write_bytes(content)
-    npz(tmp_path / "a.npz", X=content)
-    npz(tmp_path / "b.npz", zipfile.ZIP_DEFLATED, X=content)
+    (tmp_path / "a.npz").write_bytes(npz(X=content))
+    (tmp_path / "b.npz").write_bytes(npz(zipfile.ZIP_DEFLATED, X=content))
 
     for read, name in ((read_npy, "a.npy"), (read_npz, "a.npz"), (read_npz, "b.npz")):
-        tracemalloc.start()
-        with pytest.raises(FileFormatError, match=rf"{name} .*{sentence}"):
+        with peak_below(2**20), pytest.raises(FileFormatError, match=rf"{name} .*{sentence}"):
             read(tmp_path / name)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 2**20
 
 
 def test_headers_of_python_2_and_of_version_2_are_read(tmp_path):
@@ -347,60 +323,17 @@ def test_headers_of_python_2_and_of_version_2_are_read(tmp_path):
 
     for name in ("old", "new"):
         assert_same(read_npy(tmp_path / f"{name}.npy"), X)
-        assert_same(read_npz(npz(tmp_path / f"{name}.npz", X=(tmp_path / f"{name}.npy").read_bytes())), X)
+        (tmp_path / "a.npz").write_bytes(npz(X=(tmp_path / f"{name}.npy").read_bytes()))
+        assert_same(read_npz(tmp_path / "a.npz"), X)
 
 
 @pytest.mark.parametrize("letter", [b"\xff\xff\xff\x7f", b"\x00\xd8\0\0", b"\x00\x00\x11\0"])
 def test_letters_that_are_none_are_told(tmp_path, letter):
     """NumPy would fail on them later, or write what cannot be read."""
-    npz(tmp_path / "a.npz", X=npy(X), y=header((4,), "<U1") + letter * 4)
+    (tmp_path / "a.npz").write_bytes(npz(X=npy(X), y=header((4,), "<U1") + letter * 4))
 
     with pytest.raises(FileFormatError, match="labels that are not text"):
         read_npz(tmp_path / "a.npz")
-
-
-def test_a_wrong_archive_is_told(tmp_path):
-    """No archive, another packing, changed values: each has its sentence."""
-    path = tmp_path / "a.npz"
-    np.savez(path, X=X)
-    whole = path.read_bytes()
-
-    path.write_bytes(npy(X))
-    with pytest.raises(FileFormatError, match="not an NPZ file"):
-        read_npz(path)
-    path.write_bytes(whole.replace(X.tobytes(), X[::-1].tobytes()))
-    with pytest.raises(FileFormatError, match="is damaged"):
-        read_npz(path)
-    npz(path, zipfile.ZIP_BZIP2, X=npy(X))
-    with pytest.raises(FileFormatError, match="compressed in a way that NumPy does not use"):
-        read_npz(path)
-    encrypted = bytearray(whole)
-    encrypted[whole.index(b"PK\1\2") + 8] |= 1
-    path.write_bytes(encrypted)
-    with pytest.raises(FileFormatError, match="encrypted"):
-        read_npz(path)
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_small_archive_that_claims_much_is_told(tmp_path, compressed):
-    """A member cannot be larger than its bytes allow, and nothing is allocated for one that says so."""
-    path = tmp_path / "a.npz"
-    npz(path, zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED, X=header((3, 10**9)))
-    content = bytearray(path.read_bytes())
-    size = (3 * 10**9 + len(header((3, 10**9)))).to_bytes(4, "little")
-    directory = content.index(b"PK\1\2")
-    content[22:26] = content[directory + 24 : directory + 28] = size
-    path.write_bytes(content)
-
-    for claim in (False, True):  # the compressed size may lie as well
-        content[18:22] = content[directory + 20 : directory + 24] = size if claim else (99).to_bytes(4, "little")
-        path.write_bytes(content)
-        tracemalloc.start()
-        with pytest.raises(FileFormatError, match=r"claims 3,000,000,0.. bytes, more than it can hold"):
-            read_npz(path)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 2**20
 
 
 def test_more_than_the_limit_is_not_read(tmp_path, monkeypatch):
@@ -418,18 +351,6 @@ def test_more_than_the_limit_is_not_read(tmp_path, monkeypatch):
     with pytest.raises(FileFormatError, match="needs 160 bytes"):
         read_npy(tmp_path / "a.npy")
     assert read_npy(tmp_path / "b.npy").rows.X.nbytes == 160
-
-
-def test_missing_files_and_folders_are_told(tmp_path):
-    """A wrong path is named, of samples and of labels."""
-    np.save(tmp_path / "a.npy", X)
-    for read in (read_npy, read_npz):
-        with pytest.raises(MissingFileError, match="nothing"):
-            read(tmp_path / "nothing")
-        with pytest.raises(StorageError, match="is a folder"):
-            read(tmp_path)
-    with pytest.raises(MissingFileError, match="nothing"):
-        read_npy(tmp_path / "a.npy", tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
@@ -450,32 +371,3 @@ def test_what_the_machine_refuses_is_told(tmp_path, monkeypatch, failure, kind, 
     monkeypatch.setattr(arrays, "_read_values", fail)
     with pytest.raises(kind, match=sentence):
         read_npz(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize("ending", ["npy", "npz", "compressed"])
-@given(
-    cut=st.one_of(st.just(1.0), st.floats(0, 1)),
-    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
-)
-@settings(SAME_FOLDER, max_examples=2 * settings.default.max_examples)
-def test_any_change_gives_arrays_or_an_error_of_ours(tmp_path, ending, cut, flips):
-    """No truncation or mutation of a small file ends in anything else."""
-    path = tmp_path / f"a.{ending}"
-    if ending == "npy":
-        path.write_bytes(npy(X))
-    else:
-        save = np.savez if ending == "npz" else np.savez_compressed
-        with path.open("wb") as file:
-            save(file, x_train=X, y_train=Y.astype(str), x_test=X, y_test=Y.astype(str))
-    whole = path.read_bytes()
-    content = bytearray(whole[: round(len(whole) * cut)])
-    for place, value in flips if content else []:
-        content[int(place * len(content))] = value
-    path.write_bytes(content)
-
-    try:
-        found = read_npy(path) if ending == "npy" else read_npz(path)
-    except TwoLayerError:
-        return
-    assert found.rows.X.nbytes <= len(whole)
-    assert found.labels is None or len(found.labels) == found.n_samples

@@ -10,8 +10,7 @@ from twolayer.data.rows import ArrayRows, MemoryRows, gather
 from twolayer.errors import DataError
 
 LABELS = st.one_of(
-    st.lists(st.integers(-5, 5), min_size=2),
-    st.lists(st.text("ab\u00fc", max_size=3), min_size=2),
+    st.lists(st.integers(-5, 5), min_size=2), st.lists(st.text("ab\u00fc", max_size=3), min_size=2)
 ).filter(lambda labels: len(set(labels)) > 1)
 
 

@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from tests.little_memory import peak_below
+from tests.strategies import labels_of
 from twolayer.data.readers import images
 from twolayer.data.readers.images import find_parts, is_image_folder, read_images
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
@@ -37,11 +38,6 @@ def encoded(pixels, kind="png"):
     with io.BytesIO() as file:
         Image.fromarray(pixels).save(file, kind)
         return file.getvalue()
-
-
-def labels_of(dataset):
-    """Return the label of each image."""
-    return dataset.labels.decode().tolist()
 
 
 @pytest.fixture
@@ -368,12 +364,8 @@ def test_a_wrong_file_is_told(tmp_path, content, sentence, chosen):
     path = tmp_path / "wrong.png"
     path.write_bytes(content)
 
-    tracemalloc.start()
-    with pytest.raises(FileFormatError, match=f"wrong.png .*({sentence})"):
+    with peak_below(10 * 2**20), pytest.raises(FileFormatError, match=f"wrong.png .*({sentence})"):
         read_images(path, **chosen)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 10 * 2**20
 
 
 def test_too_many_images_for_memory_are_told(cats_and_dogs, monkeypatch):

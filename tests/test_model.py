@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 from strategies import normal
-from twolayer.data.rows import ArrayRows, SomeRows
-from twolayer.data.tables.encoding import NumberColumn, TableEncoding
+from twolayer.data.encoding import CategoryColumn, Encoding, NumberColumn, UnusedColumn, fit_encoding
+from twolayer.data.rows import ArrayRows, MemoryRows, SomeRows
 from twolayer.equations import ACTIVATIONS, find_loss, forward_propagation
 from twolayer.errors import DataError, SettingError
 from twolayer.fit import fit_model
@@ -54,7 +54,9 @@ def test_many_rows_give_what_few_give(small_model):
 def test_a_model_is_the_network_that_was_trained(blobs, activation, loss, n_classes):
     """Right predictions counted in training are its own; Z2, A1 and A2 are the blackboard's, a row a sample."""
     X, y = blobs[0][np.arange(90) % 3 < n_classes], blobs[1][np.arange(90) % 3 < n_classes]
-    model, result = fit_model(X, y, activation=activation, loss=loss, n_hidden=4, max_iter=30, dtype="float64")
+    model, result = fit_model(
+        X, y, recipe="none", activation=activation, loss=loss, n_hidden=4, max_iter=30, dtype="float64"
+    )
     output = find_loss(loss, 1 if n_classes == 2 else 3).output
     _, cache = forward_propagation(X.T, model.parameters, activation, output)
 
@@ -73,7 +75,7 @@ def test_a_model_is_the_network_that_was_trained(blobs, activation, loss, n_clas
 def test_probabilities_sum_to_one_and_are_largest_for_the_prediction(blobs, loss, n_classes):
     """One output gives 1 - A2 and A2, softmax A2 itself, and sigmoids what they are of their sum."""
     X, y = blobs[0][np.arange(90) % 3 < n_classes], blobs[1][np.arange(90) % 3 < n_classes]
-    model, _ = fit_model(X, y, loss=loss, n_hidden=4, max_iter=30, dtype="float64")
+    model, _ = fit_model(X, y, recipe="none", loss=loss, n_hidden=4, max_iter=30, dtype="float64")
     A2 = model.outputs(X)
 
     probabilities = model.predict_proba(X)
@@ -123,11 +125,80 @@ def test_labels_that_the_network_does_not_know_are_refused(small_model):
 def test_a_model_in_float64_takes_tables_in_float64():
     """A number that float32 has not makes a difference."""
     network = normal(Sizes(1, 1, 1), np.random.default_rng(0))
-    model = Model(network, (0, 1), (1,), table=TableEncoding("y", (NumberColumn("x", 0.0, 1.0),)))
+    model = Model(network, (0, 1), (1,), encoding=Encoding("y", (NumberColumn("x", 0.0, 1.0),)))
 
     one, other = model.outputs({"x": [1.0, 1.0 + 1e-12]})[:, 0]
 
     assert one != other
+
+
+@pytest.fixture(scope="module")
+def encoded_model():
+    """Return a network behind the encoding of arrays of 2 x 3 numbers, and such arrays, with missing ones."""
+    random = np.random.default_rng(0)
+    X = np.exp(random.standard_normal((5000, 6)))
+    X[:, 2], X[::7, 4] = 3.0, np.nan
+    encoding = fit_encoding(X, "quantile")
+    network = normal(Sizes(encoding.n_values, 4, 3), random, "float32")
+    return Model(network, (0, 1, 2), (2, 3), encoding=encoding, output="softmax"), X
+
+
+def test_a_model_with_an_encoding_takes_raw_rows(encoded_model):
+    """It gives what its network gives of the encoded ones, whatever holds them and in whatever blocks."""
+    model, X = encoded_model
+    values = model.encoding.encode_rows(X, np.float32)
+    network = replace(model, encoding=None, input_shape=(model.n_inputs,))
+
+    assert (model.n_features, model.n_inputs, model.table) == (6, 11, None)
+    for method in ("outputs", "predict", "predict_proba", "decision_function", "transform"):
+        expected = getattr(network, method)(values)
+        np.testing.assert_array_equal(getattr(model, method)(X), expected)
+    for rows in (X.tolist(), sparse.csr_array(X), np.asfortranarray(X), SomeRows(MemoryRows(X), np.arange(5000))):
+        np.testing.assert_allclose(model.predict_proba(rows), network.predict_proba(values), rtol=1e-5)
+    whole = np.floor(np.nan_to_num(X[:100]))
+    np.testing.assert_allclose(model.outputs(ArrayRows(whole, 7)), model.outputs(whole), rtol=1e-5)
+    np.testing.assert_array_equal(model.outputs(whole.astype(np.uint8)), model.outputs(whole))
+    assert model.outputs(X[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("X", "sentence"),
+    [
+        (np.ones((2, 11)), r"takes rows of 6 values \(2 x 3\); these have 11 values"),
+        (np.ones(6), r"these have the shape \(6,\)"),
+        (np.full((1, 6), np.inf), "not finite numbers"),
+        (np.full((1, 6), 1 + 1j), "not finite numbers"),
+        ([["a"] * 6], "not finite numbers"),
+    ],
+)
+def test_wrong_raw_rows_are_refused(encoded_model, X, sentence):
+    """Another width, another shape, infinite numbers and what is none."""
+    with pytest.raises(DataError, match=sentence):
+        encoded_model[0].predict(X)
+
+
+NUMBER, CATEGORY = NumberColumn("a", 0.0, 1.0), CategoryColumn("b", ("x",))
+ENCODINGS = {
+    "of another width": ({"encoding": Encoding(None, (NUMBER,) * 5)}, "must make values of samples of its input_shape"),
+    "of a table in a shape": ({"encoding": Encoding("y", (NUMBER,) * 6)}, "samples of its input_shape"),
+    "with a scale": ({"encoding": Encoding(None, (NUMBER,) * 6), "scale": 255.0}, "of scale 1"),
+    "of nothing": ({"encoding": Encoding(None, (UnusedColumn("a"),) * 6)}, "must make values"),
+    "of categories": ({"encoding": Encoding(None, (*[NUMBER] * 5, CATEGORY))}, "columns of an array must be numbers"),
+    "of dates": ({"encoding": Encoding(None, (replace(NUMBER, part="age"),) * 6)}, "of an array must be numbers"),
+    "of an unused column": (
+        {"encoding": Encoding("y", (*[NUMBER] * 6, UnusedColumn("c"))), "input_shape": (6,)},
+        "columns of a table must be numbers and categories",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_an_encoding_that_does_not_belong_to_the_network_is_refused(small_model, kind):
+    """When the model is made."""
+    changes, sentence = ENCODINGS[kind]
+
+    with pytest.raises(DataError, match=sentence):
+        replace(small_model, **{"scale": 1.0, **changes})
 
 
 @pytest.mark.parametrize(

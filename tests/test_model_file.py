@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from tests.test_encoding import encodings
+from tests.test_encoding import array_encodings, encodings
+from twolayer.data.encoding import Curve, UnusedColumn
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
 from twolayer.files.model_file import from_bytes, load, save, to_bytes
 from twolayer.model import Model
@@ -46,6 +47,17 @@ def with_tensors(content, **changes):
     return save_tensors(tensors, metadata=header_of(content)["__metadata__"])
 
 
+CURVE = {"name": "quantile", "x": [-1.5, 0.0, 40.0], "y": [-2.0, 0.25, 1e6], "missing": 0.5}
+BENT = {
+    "kind": "number",
+    "name": "size",
+    "flagged": False,
+    "mean": 1.0,
+    "deviation": 2.0,
+    "clip": 3.0,
+    "curves": [CURVE],
+}
+DATE = {"kind": "number", "name": "when", "flagged": False, "mean": 1.0, "deviation": 2.0, "part": "month"}
 NUMBER = {"kind": "number", "name": "age", "flagged": True, "mean": 40.5, "deviation": 10.0}
 CATEGORY = {"kind": "category", "name": "tree", "flagged": True, "levels": ["ash", "fir"], "rare": True}
 
@@ -161,16 +173,42 @@ def test_a_model_of_a_table_comes_back(content):
     assert from_bytes(to_bytes(model)).table == model.table
 
 
-@given(encodings(), st.integers(0, 2**32))
+def test_clips_curves_and_dates_come_back(content):
+    """They are absent where a column has none, so that such files are as ever."""
+    parts = [{**DATE, "part": part} for part in ("year", "month")]
+    model = from_bytes(with_columns(content, NUMBER, BENT, *parts))
+    age, size, year, month = model.table.columns
+
+    assert (age.clip, age.curves, age.part) == (0.0, (), "")
+    assert (size.clip, size.curves) == (3.0, (Curve("quantile", (-1.5, 0.0, 40.0), (-2.0, 0.25, 1e6), 0.5),))
+    assert (year.name, year.part, month.name, month.part) == ("when", "year", "when", "month")
+    again = to_bytes(model)
+    assert from_bytes(again).table == model.table
+    columns = json.loads(header_of(again)["__metadata__"]["twolayer"])["table"]["columns"]
+    assert columns == [NUMBER, BENT, *parts]
+
+
+def test_a_model_of_an_array_comes_back(content):
+    """Its target is null; a column that never changed is unused."""
+    columns = (*({**BENT, "name": f"x{k}"} for k in range(3)), {"kind": "unused", "name": "x3"})
+    model = from_bytes(with_columns(content, *columns, target=None, input_shape=[2, 2]))
+
+    assert (model.table, model.encoding.target, model.input_shape) == (None, None, (2, 2))
+    assert model.encoding.columns[3] == UnusedColumn("x3")
+    assert from_bytes(to_bytes(model)).encoding == model.encoding
+
+
+@given(encodings() | array_encodings(), st.integers(0, 2**32))
 def test_any_encoding_comes_back(encoding, seed):
     """With every digit of its numbers, and text of any kind."""
     n_x, random = encoding.n_values, np.random.default_rng(seed)
     shapes = {"W1": (1, n_x), "b1": (1, 1), "W2": (1, 1), "b2": (1, 1)}
     parameters = {name: random.standard_normal(shape) for name, shape in shapes.items()}
+    shape = (len(encoding.columns),) if encoding.target is None else (n_x,)
 
-    loaded = from_bytes(to_bytes(Model(parameters, (0, 1), (n_x,), table=encoding)))
+    loaded = from_bytes(to_bytes(Model(parameters, (0, 1), shape, encoding=encoding)))
 
-    assert loaded.table == encoding
+    assert loaded.encoding == encoding
     assert {name: each.tobytes() for name, each in loaded.parameters.items()} == {
         name: each.tobytes() for name, each in parameters.items()
     }
@@ -189,6 +227,12 @@ def with_entry(content, name, **changes):
     return with_header(content, {**header, name: {**header[name], **changes}})
 
 
+def with_curve(content, **changes):
+    """Return the file with another curve in a column."""
+    return with_columns(content, {**BENT, "curves": [{**CURVE, **changes}]})
+
+
+SIXES = [{**NUMBER, "flagged": False, "name": f"x{k}"} for k in range(6)]
 BROKEN = {
     "no file at all": (lambda c: b"", "cut short"),
     "another file": (lambda c: b"%PDF-1.7 and so on", "not a safetensors file"),
@@ -287,6 +331,72 @@ BROKEN = {
     "a deviation below 0": (lambda c: with_columns(c, {**NUMBER, "deviation": -1.0}), "deviation: Expected float > 0"),
     "levels that are a text": (lambda c: with_columns(c, {**CATEGORY, "levels": "ab"}), "levels: Expected array"),
     "rare that is a number": (lambda c: with_columns(c, {**CATEGORY, "rare": 1}), "rare: Expected bool"),
+    "a clip below 0": (lambda c: with_columns(c, {**BENT, "clip": -1.0}), "clip: Expected float >= 0"),
+    "a clip that is tiny": (lambda c: with_columns(c, {**BENT, "clip": 1e-7}), "clip must be 0 or at least 1e-06"),
+    "a clip that is huge": (lambda c: with_columns(c, {**BENT, "clip": 2e6}), "clip: Expected float <= 1000000"),
+    "a clip that is no number": (lambda c: with_columns(c, {**BENT, "clip": None}), "clip: Expected float"),
+    "a category with a clip": (lambda c: with_columns(c, {**CATEGORY, "clip": 1.0}), "unknown field clip"),
+    "curves that are an object": (lambda c: with_columns(c, {**BENT, "curves": CURVE}), "curves: Expected array"),
+    "too many curves": (lambda c: with_columns(c, {**BENT, "curves": [CURVE] * 101}), "curves: .*length <= 100"),
+    "a curve with one more name": (lambda c: with_curve(c, z=1), "unknown field z"),
+    "a curve without a name": (lambda c: with_curve(c, name=1), "name: Expected str"),
+    "a curve whose name is no text": (lambda c: with_curve(c, name="\ud800"), "malformed"),
+    "a curve without knots": (lambda c: with_curve(c, x=[], y=[]), "x: .*length >= 1"),
+    "a curve of too many knots": (
+        lambda c: with_curve(c, x=list(range(1001)), y=[0.0] * 1001),
+        "x: .*length <= 1000",
+    ),
+    "a curve with fewer y": (lambda c: with_curve(c, y=[0.0, 1.0]), "as many y as x"),
+    "a curve with more y": (lambda c: with_curve(c, y=[0.0] * 2000), "as many y as x"),
+    "knots that do not rise": (
+        lambda c: with_curve(c, x=[0.0, 1.0, 1.0]),
+        "must rise, by at least 1e-300",
+    ),
+    "knots that fall": (lambda c: with_curve(c, x=[0.0, 1.0, -1.0]), "must rise"),
+    "knots that rise by nothing": (lambda c: with_curve(c, x=[0.0, 5e-324, 1.0]), "must rise"),
+    "a knot of 1e300": (lambda c: with_curve(c, x=[0.0, 1.0, 1e300]), r"x\[2\]: Expected float < 1e\+300"),
+    "a knot that is a text": (lambda c: with_curve(c, x=[0.0, 1.0, "2"]), r"x\[2\]: Expected float"),
+    "a knot that is NaN": (lambda c: with_curve(c, x=[0.0, 1.0, float("nan")]), "malformed"),
+    "a value out of range": (lambda c: with_curve(c, y=[0.0, 1.0, 1.1e6]), r"y\[2\]: Expected float <= 1000000"),
+    "an infinite value of a curve": (lambda c: with_curve(c, y=[0.0, 1.0, float("-inf")]), "malformed"),
+    "a missing value out of range": (lambda c: with_curve(c, missing=-1e7), "missing: Expected float >= -1000000"),
+    "a curve without its missing": (
+        lambda c: with_columns(c, {**BENT, "curves": [{"name": "a", "x": [0.0], "y": [0.0]}]}),
+        "missing required field missing",
+    ),
+    "a part of no date": (
+        lambda c: with_columns(c, {**DATE, "part": "minute"}),
+        "must be one of year, month",
+    ),
+    "a part that is no text": (lambda c: with_columns(c, {**DATE, "part": 1}), "part: Expected str"),
+    "a part twice": (lambda c: with_columns(c, DATE, DATE), "must differ"),
+    "a date that is a number, too": (lambda c: with_columns(c, DATE, {**DATE, "part": ""}), "must differ"),
+    "parts that stand apart": (lambda c: with_columns(c, DATE, NUMBER, {**DATE, "part": "day"}), "must differ"),
+    "a date that is the target": (lambda c: with_columns(c, DATE, target="when"), "must differ"),
+    "an array with a category": (lambda c: with_columns(c, target=None, input_shape=[2]), "array must be numbers"),
+    "an array with a date": (
+        lambda c: with_columns(c, *(DATE, {**DATE, "part": "day"}), *SIXES[2:], target=None),
+        "array must be numbers",
+    ),
+    "an array with two columns of one name": (lambda c: with_columns(c, *SIXES[:5], SIXES[0], target=None), "differ"),
+    "an array of another width": (
+        lambda c: with_columns(c, *SIXES, target=None, input_shape=[7]),
+        "of its input_shape",
+    ),
+    "an array that is scaled": (lambda c: with_columns(c, *SIXES, target=None, scale=255.0), "scale 1"),
+    "an unused column with a mean": (
+        lambda c: with_columns(c, *SIXES, {"kind": "unused", "name": "x", "mean": 1.0}, target=None, input_shape=[7]),
+        "unknown field mean",
+    ),
+    "a table with an unused column": (
+        lambda c: with_columns(c, *SIXES, {"kind": "unused", "name": "x"}),
+        "table must be numbers and categories",
+    ),
+    "an array of unused columns": (
+        lambda c: with_columns(c, {"kind": "unused", "name": "x"}, target=None, input_shape=[1]),
+        "must make values",
+    ),
+    "no target": (lambda c: with_record(c, table={"columns": [NUMBER]}), "missing required field target"),
     "a table that is a list": (lambda c: with_record(c, table=[]), "table: Expected object"),
     "a table of another size": (lambda c: with_columns(c, input_shape=[2, 3]), "samples of its input_shape"),
     "a table that is scaled": (lambda c: with_columns(c, scale=255.0), "scale 1"),

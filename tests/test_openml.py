@@ -48,11 +48,7 @@ def test_a_table_from_openml(openml, name, asked):
     ("failure", "kind", "sentence"),
     [
         (ImportError("no pandas"), SettingError, r"need pandas: pip install 'twolayer\[openml\]'"),
-        (
-            ValueError("No known data set.\nMore."),
-            MissingFileError,
-            r"no usable table 'openml:x' \(No known data set\)",
-        ),
+        (ValueError("No known data.\nMore."), MissingFileError, r"no usable table 'openml:x' \(No known data\)"),
         (URLError("no route"), MissingFileError, "Cannot download 'openml:x' .*no route.*: try again"),
         (TimeoutError(), MissingFileError, r"Cannot download 'openml:x' .*\(TimeoutError\)"),
         (http.client.IncompleteRead(b""), MissingFileError, "Cannot download"),

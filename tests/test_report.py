@@ -119,11 +119,7 @@ def test_what_memory_does_not_hold_is_not_compared(monkeypatch):
         ((50, 50), (0, 0), []),
         ((50, 9), (5, 1), ["Class 1 has only 9 training samples."]),
         ((50, 1), (5, 1), ["Class 1 has only 1 training sample.", "Class 1 makes up 2.0 % of the samples"]),
-        (
-            (500, 40),
-            (5, 4),
-            ["Class 1 makes up 7.4 % of the samples: set `class_weight` to balanced to give it more weight."],
-        ),
+        ((500, 40), (5, 4), ["Class 1 makes up 7.4 % of the samples: set `class_weight` to balanced to give it more"]),
         ((500, 60), (5, 6), []),
         ((300, 300, 300, 50), (1, 1, 1, 1), []),
         ((300, 300, 300, 40), (1, 1, 1, 1), ["Class 3 makes up 4.3 % of the samples"]),

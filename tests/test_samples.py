@@ -1,15 +1,24 @@
 """The samples that exported files test themselves with."""
 
 import dataclasses
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.exports import PLAIN_MODELS, TABLE_MODELS, exact_probabilities, make_model, make_table_model
+from tests.exports import (
+    ARRAY_MODELS,
+    PLAIN_MODELS,
+    TABLE_MODELS,
+    exact_probabilities,
+    make_array_model,
+    make_model,
+    make_table_model,
+)
+from twolayer.data.encoding import CategoryColumn, NumberColumn, UnusedColumn
 from twolayer.data.tables import MISSING, TableRows, as_table
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
-from twolayer.export.samples import SPACES, make_samples
+from twolayer.export.samples import SPACES, date_part, make_samples
 
 
 @given(PLAIN_MODELS)
@@ -24,12 +33,26 @@ def test_samples_of_numbers_have_the_models_probabilities(model):
 
 
 @settings(max_examples=settings.default.max_examples // 4)
-@given(TABLE_MODELS)
-def test_samples_of_a_table_have_the_models_probabilities(model):
-    """When DuckDB reads and encodes the same rows."""
+@given(TABLE_MODELS | ARRAY_MODELS)
+def test_samples_with_an_encoding_have_the_models_probabilities(model):
+    """When DuckDB, or the model, encodes the same rows; in the first, all is missing."""
     samples = make_samples(model)
 
     np.testing.assert_allclose(samples.probabilities, exact_probabilities(model, samples.rows), rtol=0, atol=1e-9)
+    first = samples.rows[0].values() if model.table else samples.rows[0]
+    assert all(value in (None, "", "NA") for value, unused in zip(first, _unused(model), strict=True) if not unused)
+
+
+def _unused(model):
+    return [isinstance(column, UnusedColumn) for column, *_ in model.encoding.fields]
+
+
+def test_samples_of_numbers_with_a_clip_reach_far():
+    """So that an export that does not clip shows it."""
+    column = NumberColumn("a", 4.0, 2.0, clip=3.0)
+    numbers = [row[0] for row in make_samples(make_array_model(1, [column], 2, (0, 1)), 60).rows[1:] if row[0]]
+
+    assert max(abs(number - 4) for number in numbers) > 8
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 7.0, 255.0])
@@ -101,3 +124,15 @@ def test_white_space_is_what_tables_cut_off():
     rows = TableRows(as_table({"c": np.array([f"a{sign}" for sign in signs], object)}), encoding).read(0)
 
     assert "".join(sign for sign, row in zip(signs, rows, strict=True) if row[0]) == SPACES
+
+
+def test_a_date_of_utc_is_the_same_everywhere():
+    """The parts of samples are those of Python."""
+    seconds = np.array([0.0, -1.0, 951_782_400.0, 4_107_542_399.5, np.nan])
+    dates = [datetime.fromtimestamp(each, UTC) for each in seconds[:-1]]
+    parts = {name: [getattr(each, name) for each in dates] for name in ("year", "month", "day", "hour")}
+    parts["weekday"] = [each.weekday() for each in dates]
+
+    for name, expected in parts.items():
+        np.testing.assert_array_equal(date_part(seconds, name), [*expected, np.nan])
+    np.testing.assert_array_equal(date_part(seconds, "age"), seconds / 86_400)

@@ -1,12 +1,9 @@
 """One name for every source: to learn from, the same whether memory holds it or not, and for a trained model."""
 
-import gc
 import json
-import os
 import resource
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 import sklearn.datasets
 from PIL import Image
 
+from tests.strategies import labels_of
 from twolayer.data import memory
 from twolayer.data.request import DataRequest
 from twolayer.data.rows import ArrayRows, MemoryRows, SomeRows, gather
@@ -26,16 +24,9 @@ from twolayer.settings import Settings, setting_fields
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    """Run each test in a folder of its own, and see that nothing is left in that for temporary files."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+def own_folder(tmp_path, monkeypatch, nothing_temporary):  # noqa: ARG001
+    """Run each test in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    yield
-    if os.listdir(temporary):  # a test that fails holds what it used
-        gc.collect()
-    assert os.listdir(temporary) == []
 
 
 @pytest.fixture
@@ -45,12 +36,8 @@ def little_memory(monkeypatch):
     return {"memory": 1}
 
 
-def get(name, seed=0, dtype=None, **request):
-    return load(DataRequest(name, **request), Settings(random_state=seed, dtype=dtype))
-
-
-def labels_of(dataset):
-    return dataset.labels.decode().tolist()
+def get(name, seed=0, dtype=None, scaling=None, **request):
+    return load(DataRequest(name, **request), Settings(random_state=seed, dtype=dtype, scaling=scaling))
 
 
 def people(m=600, seed=0):
@@ -149,10 +136,7 @@ def test_a_wrong_name_is_told(name, kind, sentence, write_idx):
 
 def test_idx_files_that_do_not_belong_together_are_told(idx_folder, write_idx):
     """Another number of labels, labels that are no numbers, a test part of another shape; no samples at all."""
-    for labels, sentence in (
-        (np.zeros(59, np.uint8), r"60 samples .* 59 labels"),
-        (np.zeros(60, np.float32), "whole number"),
-    ):
+    for labels, sentence in ((np.zeros(59, "u1"), r"60 samples .* 59 labels"), (np.zeros(60, "f4"), "whole number")):
         write_idx("small/train-labels-idx1-ubyte", labels)
         with pytest.raises(TwoLayerError, match=sentence):
             get(str(idx_folder))
@@ -251,9 +235,7 @@ def test_files_of_arrays(dtype, scale):
 
 
 @pytest.mark.parametrize(
-    "field",
-    [each for each in setting_fields(DataRequest) if each.name != "data"],
-    ids=lambda each: each.name,
+    "field", [each for each in setting_fields(DataRequest) if each.name != "data"], ids=lambda each: each.name
 )
 def test_what_is_of_no_use_to_a_source_is_told(field):
     """Whatever some sources use and others do not; what all use is taken by all."""
@@ -309,7 +291,7 @@ def test_a_table_is_tested_on_another():
     others = people(100, seed=1)
     others.loc[:4, "y"] = None
     others[["y", "c", "z", "x"]].to_parquet("others.parquet")
-    dataset = get("people.csv", target="y", test="others.parquet")
+    dataset = get("people.csv", target="y", test="others.parquet", scaling="standard")
 
     assert (dataset.n_samples, dataset.test.n_samples, dataset.held_out, dataset.report.n_test) == (600, 95, 0.0, 95)
     assert (dataset.test.name, labels_of(dataset.test)) == ("others.parquet", others["y"].dropna().tolist())
@@ -515,7 +497,7 @@ def model_of(dataset, seed=0):
     parameters = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     settings = {"data": dataset.name, "hold_out": dataset.held_out, "random_state": seed}
     classes, shape, encoding = dataset.labels.classes, dataset.input_shape, dataset.encoding
-    return Model(parameters, classes, shape, dataset.scale, settings=settings, table=encoding)
+    return Model(parameters, classes, shape, dataset.scale, settings=settings, encoding=encoding)
 
 
 def assert_same(found, expected):

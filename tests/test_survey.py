@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from twolayer.data.encoding import CategoryColumn, NumberColumn
 from twolayer.data.rows import gather
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
 from twolayer.data.tables.survey import code_target, guess_target, survey_table
 from twolayer.data.tables.tables import TableRows, as_table
 from twolayer.errors import DataError
@@ -154,7 +154,8 @@ def test_columns_that_tell_nothing_are_left_out_with_a_note(kind):
     values, reason = LEFT_OUT[kind]
     found = survey(clean(400).assign(extra=values))
 
-    assert found.report.warnings == (f"Column 'extra' is left out: {reason}.",)
+    advice = "; if it matters, make a few categories or numbers of it" * (kind == "names")
+    assert found.report.warnings == (f"Column 'extra' is left out: {reason}{advice}.",)
     assert found.report.columns[-1] == ("extra", "ignored", reason)
     assert "extra" not in {column.name for column in found.encoding.columns}
 
@@ -175,7 +176,8 @@ def test_many_rare_texts_are_left_out_as_such():
     m = 4000
     found = survey(clean(m).assign(extra=[f"street {k % 700}" for k in range(m)]))
 
-    assert "Column 'extra' is left out: no value occurs in 10 rows or more." in found.report.warnings
+    reason = "no value occurs in 10 rows or more; if it matters, make a few categories or numbers of it"
+    assert f"Column 'extra' is left out: {reason}." in found.report.warnings
 
 
 def leak(frame):
@@ -257,11 +259,6 @@ def test_a_column_of_missing_values_and_one_number_is_a_mark():
 
 
 WRONG_COLUMNS = {
-    "dates": ({"when": pd.date_range("2020", periods=60)}, "Column 'when' of people.csv with dates cannot be used"),
-    "two of dates": (
-        {"when": pd.date_range("2020", periods=60), "then": pd.date_range("2021", periods=60)},
-        "Columns 'when', 'then' of people.csv with dates cannot be used: convert dates to numbers, .* with `ignore`",
-    ),
     "lists": (
         {"when": [[1, 2]] * 60},
         "Column 'when' of people.csv holds neither numbers nor text: leave it out with `ignore`",
@@ -322,6 +319,7 @@ WRONG_TARGETS = {
     "empty texts": (["", " "] * 30, "'y' has no values"),
     "one class": (["x"] * 60, "All samples belong to one class, x: the `target` 'y' needs at least two"),
     "one number": ([7] * 60, "All samples belong to one class, 7"),
+    "spellings of two classes": (["hAd", "hEd", "had"] * 20, "'hAd' and 'had', two spellings"),
     "two spellings": (["Yes", "yes", "no"] * 20, "'Yes' and 'yes', two spellings of one class: .* `keep_spellings`"),
     "many digits": ([2**60, 2**60 + 1] * 30, "'y' holds numbers of more than 15 digits"),
 }

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from twolayer.data.encoding import CategoryColumn, Encoding, NumberColumn
 from twolayer.data.rows import gather
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.data.tables.reading import read_table
 from twolayer.data.tables.survey import code_target, survey_table
 from twolayer.data.tables.tables import TableRows, as_table, as_text, explained, select
@@ -257,7 +257,7 @@ def test_a_text_late_in_a_column_of_objects_is_seen():
     assert as_table(pd.DataFrame({"x": values})).kinds == {"x": "category"}
 
 
-ENCODING = TableEncoding(
+ENCODING = Encoding(
     "income",
     (NumberColumn("pay", 0.5, 2.0, flagged=True), CategoryColumn("job", ("plain", "x y"), True, True)),
 )
@@ -298,7 +298,7 @@ def test_large_parquet_files_keep_the_order_of_their_rows():
     frame[:100_000].to_parquet("1.parquet", row_group_size=5000)
     frame[100_000:].to_parquet("2.parquet", row_group_size=7000)
     table = read_table("*.parquet")
-    encoding = TableEncoding("y", (NumberColumn("x", 0.0, 1.0),))
+    encoding = Encoding("y", (NumberColumn("x", 0.0, 1.0),))
 
     assert [n for _, _, n in table.parts] == [100_000, 50_000]
     np.testing.assert_array_equal(gather(TableRows(table, encoding, 20_001, np.float64))[:, 0], np.arange(m))

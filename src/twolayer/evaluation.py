@@ -13,43 +13,18 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Scores:
-    """How predictions compare with the true labels.
-
-    Attributes
-    ----------
-    n_samples, n_errors : int
-    accuracy : float
-        Proportion of correct predictions.
-    interval : (float, float)
-        Wilson's score interval of the accuracy at 95 % confidence.
-    classes : tuple
-        Order of the rows and columns of `confusion`.
-    confusion : integer array of shape (n_classes, n_classes)
-        Rows are true classes, columns predicted ones.
-    """
+    """How predictions compare with the true labels."""
 
     n_samples: int
     n_errors: int
-    accuracy: float
-    interval: tuple[float, float]
-    classes: tuple[Any, ...]
-    confusion: Array
+    accuracy: float  # proportion of correct predictions
+    interval: tuple[float, float]  # Wilson's score interval of the accuracy at 95 % confidence
+    classes: tuple[Any, ...]  # order of the rows and columns of `confusion`
+    confusion: Array  # rows are true classes, columns predicted ones
 
 
 def score_predictions(y: Any, predictions: Any, classes: Sequence[Any]) -> Scores:
-    """Compare predictions with the true labels.
-
-    Parameters
-    ----------
-    y, predictions : arrays of shape (m,), m >= 1
-        Entries are from `classes`.
-    classes : sequence
-        The labels, in order.
-
-    Returns
-    -------
-    Scores
-    """
+    """Compare predictions with the true labels, both of `classes`, which are in order."""
     from sklearn.metrics import confusion_matrix
 
     confusion = confusion_matrix(y, predictions, labels=list(classes))
@@ -59,24 +34,11 @@ def score_predictions(y: Any, predictions: Any, classes: Sequence[Any]) -> Score
 
 
 def wilson_interval(n_correct: int, n_samples: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Wilson's score interval of a proportion, accurate also near 0 and 1.
+    """Return Wilson's score interval of a proportion, k of n, accurate also near 0 and 1.
 
     (k + z^2/2 -+ z sqrt(k (n - k)/n + z^2/4)) / (n + z^2), with z the normal quantile at (1 + confidence)/2.
 
-    Parameters
-    ----------
-    n_correct, n_samples : int
-        k of n, 0 <= k <= n, n >= 1.
-    confidence : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    (low, high) : tuple of float
-
-    References
-    ----------
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
     """
     from scipy.stats import binomtest
 

@@ -6,12 +6,13 @@ Rows are samples here; this is where they become the columns of the blackboard.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from twolayer.aliases import Array, Label
 from twolayer.data.dataset import count_outputs
+from twolayer.data.encoding import STORED_SCALE, CategoryColumn, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.rows import MemoryRows, Rows, as_rows, check_finite
 from twolayer.engines.objective import range_overrun
 from twolayer.engines.whole import to_columns
@@ -19,9 +20,6 @@ from twolayer.equations import ACTIVATIONS, OUTPUTS, forward_propagation
 from twolayer.errors import DataError, SettingError
 from twolayer.parameters import NAMES, Sizes
 from twolayer.text import join
-
-if TYPE_CHECKING:
-    from twolayer.data.tables.encoding import TableEncoding
 
 _BLOCK_ROWS = 4096
 
@@ -44,8 +42,9 @@ class Model:
         Of the hidden layer: "sigmoid", "tanh" or "relu".
     settings : dict
         How it was trained: text and numbers, for people and for doing it again.
-    table : TableEncoding, optional
-        How the columns of a table become the values of a sample.
+    encoding : Encoding, optional
+        How raw columns become the values that enter the network: those of a table, or, where the encoding has no
+        target, those of an array, of which `input_shape` is then the shape of a raw sample.
     output : str
         What makes A2 of Z2: "sigmoid" for each output by itself, or "softmax".
 
@@ -63,7 +62,7 @@ class Model:
     scale: float = 1.0
     activation: str = "sigmoid"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    table: "TableEncoding | None" = None
+    encoding: Encoding | None = None
     output: str = "sigmoid"
 
     def __post_init__(self) -> None:
@@ -74,17 +73,44 @@ class Model:
             raise SettingError(f"`output` must be sigmoid, or softmax for more than two classes; got {self.output!r}.")
         if set(self.parameters) != set(NAMES):
             raise DataError("The parameters of a model are W1, b1, W2 and b2: give exactly these.")
-        sizes = Sizes(self.n_features, len(self.parameters["W1"]), count_outputs(len(self.classes)))
+        self._check_encoding()
+        n_inputs = self.n_features if self.encoding is None else self.encoding.n_values
+        sizes = Sizes(n_inputs, len(self.parameters["W1"]), count_outputs(len(self.classes)))
         for name, shape in sizes.shapes.items():
             got = self.parameters[name].shape
             if got != shape:
                 of = f"{len(self.classes)} classes and samples of the shape {self.input_shape}"
                 raise DataError(f"A model of {of} needs {name} of the shape {shape}, not {got}.")
 
+    def _check_encoding(self) -> None:
+        """Check that an encoding makes samples of this shape, of columns that a table or an array may have."""
+        encoding = self.encoding
+        if encoding is None:
+            return
+        is_table, n_values = encoding.target is not None, encoding.n_values
+        fits = self.input_shape == (n_values,) if is_table else self.n_features == len(encoding.columns)
+        if not (n_values and fits and self.scale == 1):
+            raise DataError("The encoding of a model must make values of samples of its input_shape, and of scale 1.")
+        kinds = (NumberColumn, CategoryColumn) if is_table else (NumberColumn, UnusedColumn)
+        for column in encoding.columns:
+            if not isinstance(column, kinds) or (isinstance(column, NumberColumn) and column.part and not is_table):
+                of = "numbers and categories" if is_table else "numbers"
+                raise DataError(f"The columns of {'a table' if is_table else 'an array'} must be {of}.")
+
+    @property
+    def table(self) -> Encoding | None:
+        """The encoding, if it is of the columns of a table."""
+        return None if self.encoding is None or self.encoding.target is None else self.encoding
+
     @property
     def n_features(self) -> int:
-        """Number of values in one sample."""
+        """Number of values in one sample: raw ones of an array, encoded ones of a table."""
         return math.prod(self.input_shape)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of values that enter the network."""
+        return int(self.parameters["W1"].shape[1])
 
     def outputs(self, X: Any) -> Array:
         """Return the network's outputs A2, a row a sample.
@@ -92,8 +118,9 @@ class Model:
         Parameters
         ----------
         X : array or SciPy sparse matrix of shape (m, n_features), as the training data was: before division by `scale`
-            Or `twolayer.data.rows.Rows`, read block by block. A model of a table takes a frame, or a mapping of names
-            to columns, with the columns that it knows, in any order.
+            Or `twolayer.data.rows.Rows`, read block by block. NaN is missing where the model has an encoding, else
+            refused. A model of a table takes a frame, or a mapping of names to columns, with the columns that it knows,
+            in any order, or `Rows` that are encoded already.
 
         Returns
         -------
@@ -137,27 +164,29 @@ class Model:
 
     def _propagate(self, X: Any, name: str) -> Array:
         """Return Z1, A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
-        rows, dtype = self._encode(X), self.parameters["W1"].dtype
-        if len(rows.shape) != 2 or rows.shape[1] != self.n_features:
-            shape = " x ".join(str(size) for size in self.input_shape)
-            got = f"{rows.shape[1]} values" if len(rows.shape) == 2 else f"the shape {rows.shape}"
-            raise DataError(f"The model takes rows of {self.n_features} values ({shape}); these have {got}.")
+        rows, dtype = self._to_rows(X), self.parameters["W1"].dtype
+        encoding = self.encoding if self.table is None else None
         parts = []
         for block in _iter_blocks(rows):
-            columns = to_columns(block, self.scale, dtype)
+            values = block if encoding is None else encoding.encode_rows(block, dtype)
+            columns = to_columns(values, self.scale, dtype)
             with range_overrun():
                 cache = forward_propagation(columns, self.parameters, self.activation, self.output)[1]
                 parts.append(cache[name].T)
         return np.concatenate(parts)
 
-    def _encode(self, X: Any) -> Rows:
+    def _to_rows(self, X: Any) -> Rows:
         """Return samples as rows of numbers, made of the columns of a table where the model is of one."""
         if self.table is not None and not isinstance(X, Rows):
             from twolayer.data.tables import TableRows, as_table
 
             return TableRows(as_table(X), self.table, dtype=self.parameters["W1"].dtype)
         rows = as_rows(X)
-        check_finite(rows)
+        check_finite(rows, missing=self.encoding is not None and self.table is None)
+        if len(rows.shape) != 2 or rows.shape[1] != self.n_features:
+            shape = " x ".join(str(size) for size in self.input_shape)
+            got = f"{rows.shape[1]} values" if len(rows.shape) == 2 else f"the shape {rows.shape}"
+            raise DataError(f"The model takes rows of {self.n_features} values ({shape}); these have {got}.")
         return rows
 
     def predict_proba(self, X: Any) -> Array:
@@ -196,6 +225,12 @@ class Model:
         labels: Array = np.asarray(self.classes)[index]
         return labels
 
+    @property
+    def stored_scale(self) -> float:
+        """What brings the values of samples, as they are stored, to 1: `scale`, or what is in the settings instead."""
+        stored = self.settings.get(STORED_SCALE)
+        return float(stored) if isinstance(stored, int | float) and stored > 0 else self.scale
+
     def check_scale(self, scale: float, source: str) -> None:
         """Check that data was stored as the training data was.
 
@@ -211,8 +246,10 @@ class Model:
         DataError
             If it is not the scale of the training data.
         """
-        if scale != self.scale:
-            message = f"The model was trained on values divided by {self.scale:g}, but those of {source} by {scale:g}"
+        if scale != self.stored_scale:
+            message = (
+                f"The model was trained on values divided by {self.stored_scale:g}, but those of {source} by {scale:g}"
+            )
             raise DataError(f"{message}: use data stored in the same way.")
 
     def check_labels(self, y: Array, source: str) -> Array:

@@ -18,19 +18,7 @@ _ADVICE = {
 
 
 def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None:
-    """Check that a file to be written is not one of those that are read.
-
-    Parameters
-    ----------
-    path : Path
-    read : sequence of path
-        Those that are not paths are passed over.
-
-    Raises
-    ------
-    StorageError
-        If it is one of them.
-    """
+    """Check that a file to be written is not one of those that are read; what is no path is passed over."""
     for each in read:
         same = False
         with contextlib.suppress(OSError, ValueError):  # one is not there, or is the name of something else
@@ -41,20 +29,9 @@ def check_other_file(path: Path, read: Sequence[str | os.PathLike[str]]) -> None
 
 @contextlib.contextmanager
 def open_file(path: Path, advice: str = "check the path") -> Iterator[BinaryIO]:
-    """Open a regular file to read its bytes.
+    """Open a regular file to read its bytes; `advice` is what to do if there is no such file.
 
-    Parameters
-    ----------
-    path : Path
-    advice : str
-        What to do if there is no such file.
-
-    Raises
-    ------
-    MissingFileError
-        If it is not there.
-    StorageError
-        If it is a folder, a device or a pipe, or cannot be read.
+    MissingFileError if it is not there, StorageError if it is a folder, a device or a pipe, or cannot be read.
     """
     try:
         if path.is_dir():
@@ -72,22 +49,11 @@ def open_file(path: Path, advice: str = "check the path") -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+    """Write `data` to `path`, in a folder that exists, so that a reader sees the old file or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, reach the disk, and are renamed over `path`; after a failure
-    the temporary file is gone and the old file is as it was. An old file's permissions are kept.
-
-    Parameters
-    ----------
-    path : Path
-        Where to; its folder exists.
-    data : bytes
-        The whole content.
-
-    Raises
-    ------
-    StorageError
-        If the folder cannot be written or the disk is full.
+    the temporary file is gone and the old file is as it was. An old file's permissions are kept. StorageError if the
+    folder cannot be written or the disk is full.
     """
     with replacement(path) as temporary:
         temporary.write_bytes(data)
@@ -95,18 +61,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Give the path of a file to write, which takes the place of `path` at the end, as `replace_file` says.
-
-    Parameters
-    ----------
-    path : Path
-        Where to; its folder exists.
-
-    Yields
-    ------
-    Path
-        In the same folder and with the same ending.
-    """
+    """Give a path of the same ending to write, whose file replaces `path` at the end, as `replace_file` says."""
     if path.is_dir():
         raise StorageError(f"{path} is a folder: name a file in it.")
     target = Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced

@@ -13,23 +13,15 @@ from twolayer.errors import DataError
 from twolayer.text import join
 
 if TYPE_CHECKING:
-    from twolayer.data.tables.encoding import TableEncoding
+    from twolayer.data.encoding import Encoding
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The class of each sample, coded once.
+    """The class of each sample, coded once."""
 
-    Attributes
-    ----------
-    codes : array of int32 of shape (m,)
-        Positions among the classes.
-    classes : tuple of int or of str
-        In order; of two the second is the positive one.
-    """
-
-    codes: Array
-    classes: tuple[Label, ...]
+    codes: Array  # int32 of shape (m,): positions among the classes
+    classes: tuple[Label, ...]  # in order; of two the second is the positive one
 
     @classmethod
     def found(cls, y: Any) -> Self:
@@ -39,13 +31,7 @@ class Labels:
 
     @classmethod
     def of(cls, y: Any, classes: Sequence[Label] | None = None, source: str = "The data") -> Self:
-        """Code labels: by the classes that are known, or by those found, in order.
-
-        Raises
-        ------
-        DataError
-            If there is only one class, or a label that is not among those known.
-        """
+        """Code labels by the classes that are known, or by those found, in order; one class is a DataError."""
         y = np.asarray(y)
         known = np.unique(y) if classes is None else np.asarray(classes)
         if len(known) < 2:
@@ -83,13 +69,7 @@ class Labels:
 
 
 def order_classes(classes: Sequence[Label], positive: str | None) -> tuple[Label, ...]:
-    """Return classes in order, of two the positive one second; None for the second as they are.
-
-    Raises
-    ------
-    DataError
-        If there are not two, or none of them is the positive one.
-    """
+    """Return classes in order, of two the positive one second; None for the second as they are."""
     if positive is None:
         return tuple(classes)
     named = [label for label in classes if str(label) == positive]
@@ -105,45 +85,19 @@ def count_outputs(n_classes: int) -> int:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples to learn from or to predict and, where there are any, samples to test on.
+    """Samples to learn from or to predict and, where there are any, samples to test on."""
 
-    Attributes
-    ----------
-    name : str
-        As the user gave it.
-    rows : Rows
-        A row is a sample, as stored.
-    labels : Labels or None
-        None where they are unknown.
-    input_shape : tuple of int
-        Shape of one sample, (28, 28) for MNIST.
-    scale : float
-        What features are divided by before they enter a network: 255 for bytes, else 1.
-    encoding : TableEncoding, optional
-        How the columns of a table became the values of a sample.
-    files : tuple of str, optional
-        The file that each sample came from.
-    notes : tuple of str
-        Sentences about how the source was read.
-    test : Dataset, optional
-        Samples of the same kind to test on.
-    held_out : float
-        Fraction of the samples that was held out to test on; 0 where the test samples are others.
-    report : DataReport, optional
-        What was found in the data, for a person.
-    """
-
-    name: str
-    rows: Rows
-    labels: Labels | None
-    input_shape: tuple[int, ...]
-    scale: float = 1.0
-    encoding: "TableEncoding | None" = None
-    files: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
-    test: "Dataset | None" = None
-    held_out: float = 0.0
-    report: DataReport | None = field(default=None, repr=False)
+    name: str  # as the user gave it
+    rows: Rows  # a row is a sample, as stored
+    labels: Labels | None  # None where they are unknown
+    input_shape: tuple[int, ...]  # of one sample: (28, 28) for MNIST
+    scale: float = 1.0  # what features are divided by before they enter a network: 255 for bytes, else 1
+    encoding: "Encoding | None" = None  # how the columns of a table became values
+    files: tuple[str, ...] | None = None  # the file that each sample came from
+    notes: tuple[str, ...] = ()  # sentences about how the source was read
+    test: "Dataset | None" = None  # samples of the same kind to test on
+    held_out: float = 0.0  # fraction that was held out to test on; 0 where the test samples are others
+    report: DataReport | None = field(default=None, repr=False)  # for a person
 
     @property
     def n_samples(self) -> int:
@@ -161,13 +115,7 @@ class Dataset:
         return self.labels
 
     def part(self, part: str | None = None) -> "Dataset":
-        """Return the samples to "train" or to "test" on; where nothing is said, the test samples if there are any.
-
-        Raises
-        ------
-        DataError
-            If there are no test samples.
-        """
+        """Return the samples to "train" or to "test" on; where nothing is said, the test samples if there are any."""
         if part == "test" and self.test is None:
             raise DataError(f"{self.name} has no test samples: choose train as `part`.")
         return self if part == "train" or self.test is None else self.test

@@ -10,19 +10,14 @@ from twolayer.errors import SettingError
 _BASE_BYTES = 200 * 2**20  # what Python, NumPy, DuckDB and their code take without any data
 _LEAST_ROOM = 48 * 2**20
 _COPIES = 3  # of the samples in the training type, while they are in memory
+_BLOCK_COPIES = 5  # of a block, of which some samples are held out
 _NO_LIMIT = 2**62
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def parse_bytes(amount: str | int) -> int:
-    """Return the number of bytes of an amount such as 800MB, 1GB or 1.5GiB.
-
-    Raises
-    ------
-    SettingError
-        If it is invalid.
-    """
+    """Return the number of bytes of an amount such as 800MB, 1GB or 1.5GiB; SettingError if it is invalid."""
     stripped = str(amount).strip().lower()
     number = stripped.rstrip("abcdefghijklmnopqrstuvwxyz ")
     try:
@@ -52,21 +47,12 @@ def database_bytes(limit: int | None) -> int | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of the samples memory holds.
+    """How much of the samples memory holds."""
 
-    Attributes
-    ----------
-    streamed : bool
-        Whether they are read block by block.
-    block_rows, most_test_rows : int
-    least : int
-        Bytes that are needed, where that is more than the limit; else 0.
-    """
-
-    streamed: bool
+    streamed: bool  # whether they are read block by block
     block_rows: int
     most_test_rows: int
-    least: int
+    least: int  # bytes that are needed, where that is more than the limit; else 0
 
     @classmethod
     def make(cls, limit: int | None, n_rows: int, row_bytes: int, raw_bytes: int) -> "Plan":
@@ -75,7 +61,7 @@ class Plan:
         room = max(_LEAST_ROOM, limit - _BASE_BYTES)
         return cls(
             streamed=n_rows * row_bytes * _COPIES > room,
-            block_rows=max(1, int(room / 4 / (row_bytes * _COPIES + 2 * raw_bytes))),
+            block_rows=max(1, int(room / 4 / (row_bytes * _BLOCK_COPIES + 2 * raw_bytes))),
             most_test_rows=max(1, int(room / 8 / row_bytes)),
             least=0 if limit >= _BASE_BYTES + _LEAST_ROOM else _BASE_BYTES + _LEAST_ROOM,
         )

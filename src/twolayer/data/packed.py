@@ -12,13 +12,7 @@ def most_unpacked(stored_bytes: int) -> int:
 
 
 def check_unpacked(name: str, n_bytes: int, stored_bytes: int) -> None:
-    """Check the bytes that a compressed file claims to hold, or was found to; `name` is what errors call it.
-
-    Raises
-    ------
-    FileFormatError
-        If they are more than `most_unpacked`.
-    """
+    """Check the bytes that a compressed file claims to hold, or was found to; `name` is what the error calls it."""
     if n_bytes > most_unpacked(stored_bytes):
         raise FileFormatError(
             f"{name} claims {n_bytes:,} bytes out of {stored_bytes:,}: a decompression bomb, or data to be stored "

@@ -20,28 +20,14 @@ _REMEMBERED = "the network can memorize their classes, so the test accuracy is t
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was found in the data.
-
-    Attributes
-    ----------
-    n_train, n_test : int
-        Samples to learn from, and to test on.
-    target : str
-        What the classes are called.
-    classes : dict
-        Training samples of each class.
-    columns : tuple of (name, kind, summary)
-        Of a table; empty for other data.
-    warnings : tuple of str
-        Sentences; settings that they propose are named in backticks.
-    """
+    """What was found in the data."""
 
     n_train: int
     n_test: int
-    target: str
-    classes: dict[str, int]
-    columns: tuple[tuple[str, str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
+    target: str  # what the classes are called
+    classes: dict[str, int]  # training samples of each
+    columns: tuple[tuple[str, str, str], ...] = ()  # name, kind and summary of each column of a table
+    warnings: tuple[str, ...] = ()  # sentences; settings that they propose are named in backticks
 
     def to_record(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -62,13 +48,7 @@ def count_classes(labels: Any) -> dict[str, int]:
 
 
 def report_samples(dataset: Any) -> DataReport:
-    """Return what is found in labelled samples in memory, and in those to test on.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        With the notes of its reader.
-    """
+    """Return what is found in a labelled dataset in memory, in its test samples, and the notes of its reader."""
     labels, test = dataset.known_labels, dataset.test
     codes_test = np.zeros(0, np.int32) if test is None else test.known_labels.codes
     warnings = [*dataset.notes, *warn_of_classes(labels.classes, labels.codes, codes_test)]
@@ -80,14 +60,7 @@ def report_samples(dataset: Any) -> DataReport:
 
 
 def warn_of_classes(classes: Sequence[Any], codes: Array, codes_test: Array) -> list[str]:
-    """Return sentences about classes: few samples, uneven sizes, only one in the test samples.
-
-    Parameters
-    ----------
-    classes : the labels, in order
-    codes, codes_test : arrays of int
-        Places of the samples' classes.
-    """
+    """Return sentences about classes, of which codes are places: few samples, uneven sizes, only one to test on."""
     counts = np.bincount(codes, minlength=len(classes))
     warnings = [
         f"Class {label} has only {count(n, 'training sample')}."

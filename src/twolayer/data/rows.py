@@ -17,21 +17,11 @@ _LEFT_FREE_BYTES = 2**29  # on a disk on which samples are put for the time of a
 
 
 class Rows(ABC):
-    """Rows of samples, in blocks; those in memory are one block.
+    """Rows of samples, in blocks; those in memory are one block."""
 
-    Attributes
-    ----------
-    shape : (int, int)
-        Rows and values in each.
-    dtype : numpy.dtype
-        Of the values.
-    blocks : tuple of int
-        Numbers of rows in the blocks, which stand one after the other.
-    """
-
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # rows, and values in each
     dtype: np.dtype[Any]
-    blocks: tuple[int, ...]
+    blocks: tuple[int, ...]  # numbers of rows in the blocks, which stand one after the other
 
     @abstractmethod
     def read(self, block: int) -> Any:
@@ -39,12 +29,7 @@ class Rows(ABC):
 
 
 class MemoryRows(Rows):
-    """Rows that are in memory: one block.
-
-    Parameters
-    ----------
-    X : array or SciPy sparse matrix by rows, of shape (m, n_features)
-    """
+    """Rows that are in memory, an array or a SciPy sparse matrix by rows: one block."""
 
     def __init__(self, X: Any) -> None:
         self.X, self.shape, self.dtype = X, X.shape, X.dtype
@@ -56,14 +41,7 @@ class MemoryRows(Rows):
 
 
 class ArrayRows(Rows):
-    """The rows of an array or a memory map, in blocks.
-
-    Parameters
-    ----------
-    X : array of shape (m, n_features)
-    block_rows : int
-        Rows in a block, at least 1.
-    """
+    """The rows of an array or a memory map, in blocks of so many rows at most."""
 
     def __init__(self, X: Array, block_rows: int) -> None:
         self.X, self._mapped = X, _memory_map(X)
@@ -83,14 +61,7 @@ class ArrayRows(Rows):
 
 
 class SomeRows(Rows):
-    """Some rows of others, in the same blocks.
-
-    Parameters
-    ----------
-    rows : Rows
-    chosen : array of int
-        Which, in rising order.
-    """
+    """Some rows of others, chosen in rising order, in the same blocks."""
 
     @staticmethod
     def of(rows: Rows, chosen: Array) -> Rows:
@@ -120,20 +91,17 @@ def as_rows(X: Any) -> Rows:
     return MemoryRows(X.tocsr() if hasattr(X, "tocsr") else np.asarray(X))
 
 
-def check_finite(rows: Rows) -> None:
-    """Check that samples in memory are finite numbers, in parts, so that no copy is made; others are checked when read.
+def check_finite(rows: Rows, *, missing: bool = False) -> None:
+    """Check that samples in memory are finite numbers, in parts, without a copy; others are checked when read.
 
-    Raises
-    ------
-    DataError
-        If they are not.
+    Where `missing` is true, NaN is a number, too: one that is missing.
     """
     if not isinstance(rows, MemoryRows) or rows.dtype.kind in "iub":
         return
     values = rows.X.data if hasattr(rows.X, "tocsr") else rows.X
     step = max(1, _CHECK_VALUES // max(1, math.prod(values.shape[1:])))
     parts = (values[first : first + step] for first in range(0, len(values), step))
-    if rows.dtype.kind != "f" or not all(np.isfinite(part).all() for part in parts):
+    if rows.dtype.kind != "f" or any((np.isinf(part) if missing else ~np.isfinite(part)).any() for part in parts):
         raise DataError("The samples contain values that are not finite numbers: remove or repair them.")
 
 
@@ -152,16 +120,9 @@ def let_go(mapped: Any) -> None:
 
 
 def spool(rows: Rows, block_rows: int) -> Rows:
-    """Return rows as they are after being written to a temporary file once, from which each pass reads them quickly.
+    """Return rows that take long to read as those of a temporary file, which each pass reads quickly.
 
     Where the disk has no room for them, they are returned as they came.
-
-    Parameters
-    ----------
-    rows : Rows
-        That take long to read: encoded, decompressed.
-    block_rows : int
-        Rows in a block at most.
     """
     n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
     if not n_bytes or shutil.disk_usage(tempfile.gettempdir()).free < n_bytes + _LEFT_FREE_BYTES:

@@ -14,6 +14,7 @@ import numpy as np
 
 from twolayer.aliases import Array
 from twolayer.data.dataset import Dataset, Labels, order_classes
+from twolayer.data.encoding import Encoding
 from twolayer.data.memory import Plan, database_bytes
 from twolayer.data.readers.arrays import read_npy, read_npz
 from twolayer.data.readers.idx import read_idx_samples
@@ -24,7 +25,6 @@ from twolayer.data.report import DataReport, count_classes, report_samples
 from twolayer.data.request import ENCODINGS, DataRequest
 from twolayer.data.rows import ArrayRows, MemoryRows, Rows, gather, spool
 from twolayer.data.split import hold_out
-from twolayer.data.tables.encoding import TableEncoding
 from twolayer.data.tables.reading import is_table_name, read_table
 from twolayer.data.tables.survey import code_target, guess_target, survey_table
 from twolayer.data.tables.tables import Table, TableRows
@@ -41,28 +41,13 @@ _OTHER_FILES = {
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of source.
+    """A kind of source."""
 
-    Attributes
-    ----------
-    kind : str
-        What it is, for help and errors.
-    examples : tuple of str
-        Names, for help and errors.
-    knows : callable
-        Tells whether a name, without a choice of labels, is of this kind.
-    read : callable
-        Returns the Dataset, or the Table, of a name as a request wants it.
-    uses : tuple of str
-        Those fields of a request that are of use to it and not to others.
-    is_table : bool
-    """
-
-    kind: str
-    examples: tuple[str, ...]
-    knows: Callable[[str], bool]
-    read: Callable[[str, DataRequest], Any]
-    uses: tuple[str, ...] = ()
+    kind: str  # what it is, for help and errors
+    examples: tuple[str, ...]  # names, for help and errors
+    knows: Callable[[str], bool]  # whether a name, without a choice of labels, is of this kind
+    read: Callable[[str, DataRequest], Any]  # the Dataset, or the Table, of a name as a request wants it
+    uses: tuple[str, ...] = ()  # those fields of a request that are of use to it and not to others
     is_table: bool = False
 
 
@@ -120,24 +105,13 @@ READERS = (  # the first that knows a name reads it
         ("size", "colour"),
     ),
     Reader(
-        "IDX files",
-        ("fashion/", "train-images-idx3-ubyte.gz"),
-        _exists,
-        lambda name, _: read_idx_samples(Path(name)),
+        "IDX files", ("fashion/", "train-images-idx3-ubyte.gz"), _exists, lambda name, _: read_idx_samples(Path(name))
     ),
 )
 
 
 def find_reader(name: str) -> tuple[Reader, str, tuple[str, ...] | None]:
-    """Return the reader of a name, the name without its choice of labels, and that choice.
-
-    Raises
-    ------
-    MissingFileError
-        If there is nothing of that name.
-    SettingError
-        If labels are left out in the choice.
-    """
+    """Return the reader of a name, the name without its choice of labels, and that choice."""
     table = next((reader for reader in READERS if reader.is_table and reader.knows(name)), None)
     if table is not None:
         return table, name, None
@@ -190,16 +164,7 @@ def _in_memory(dataset: Dataset) -> MemoryRows:
 def load(request: DataRequest, settings: Settings) -> Dataset:
     """Load samples to learn from and to test on, with their report.
 
-    Parameters
-    ----------
-    request : DataRequest
-    settings : Settings
-        Of the training; its seed decides which samples are held out.
-
-    Raises
-    ------
-    MissingFileError, StorageError, FileFormatError, DataError, SettingError
-        If the source cannot be read, or makes nothing to learn from.
+    The seed of the training's settings decides which samples are held out.
     """
     _check_uses(request)
     found, shipped = _read(request.data, request)
@@ -238,6 +203,7 @@ def _load_table(request: DataRequest, settings: Settings, table: Table) -> Datas
         random_state=settings.random_state,
         keep_spellings=request.keep_spellings,
         compare_rows=request.memory is None,
+        scaling=settings.scaling or ("standard" if settings.is_plain else None),
     )
     encoding, dtype = survey.encoding, np.dtype(settings.dtype or np.float32)
     plan = Plan.make(
@@ -269,7 +235,7 @@ def _read_test_table(request: DataRequest, trained: Dataset, dtype: Any) -> Data
     return _labelled(name, TableRows(table, encoding, None, dtype), labels, encoding)
 
 
-def _labelled(name: str, rows: Rows, labels: Labels, encoding: TableEncoding) -> Dataset:
+def _labelled(name: str, rows: Rows, labels: Labels, encoding: Encoding) -> Dataset:
     """Return the rows of a table that have a class."""
     whole = Dataset(name, rows, labels, (encoding.n_values,), 1.0, encoding)
     return whole.take(np.flatnonzero(labels.codes >= 0))
@@ -338,31 +304,11 @@ def _image_form(input_shape: tuple[int, ...]) -> dict[str, Any]:
 def read_for(
     model: Any, name: str, *, part: str | None = None, encoding: str = ENCODINGS[0], labelled: bool = False
 ) -> tuple[Dataset, Table | None]:
-    """Read samples for a model that is trained already.
+    """Read samples for a trained model: as `Model.predict` takes them, and the whole table that they came from.
 
-    Parameters
-    ----------
-    model : Model
-    name : str
-        Of any source.
-    part : "train" or "test", optional
-        Of a source that has both, or of the one that the model was trained on, which held some out.
-    encoding : str
-        Of the text in CSV files.
-    labelled : bool
-        Whether labels are needed. Then those of a table are read, and all labels are among the model's classes.
-
-    Returns
-    -------
-    dataset : Dataset
-        Its rows are as `Model.predict` takes them.
-    table : Table or None
-        The table that they came from, if it is one; all of its rows, not a part.
-
-    Raises
-    ------
-    DataError
-        If the samples are not of the kind that the model takes.
+    `part` is "train" or "test", of a source that has both, or of the one that the model was trained on, which held some
+    out. `encoding` is that of the text in CSV files. With `labelled` the labels of a table are read, too, and all
+    labels are among the model's classes. DataError if the samples are not of the kind that the model takes.
     """
     own = _held_out_fraction(model) if _is_same(name, model.settings.get("data")) else None
     _refuse_other_files(name)
@@ -373,8 +319,10 @@ def read_for(
     found, _ = _read(name, DataRequest(name, encoding=encoding, **form))
     if isinstance(found, Table):
         return _take_rows(model, found, part, own, labelled=labelled)
-    if found.scale != model.scale:
-        message = f"The model was trained on values divided by {model.scale:g}, but those of {name} by {found.scale:g}"
+    if found.scale != model.stored_scale:
+        message = (
+            f"The model was trained on values divided by {model.stored_scale:g}, but those of {name} by {found.scale:g}"
+        )
         raise DataError(f"{message}: use data stored in the same way.")
     if found.test is None and own and found.labels is not None and (part is not None or labelled):
         rest, out = hold_out(found.labels.codes, own, _seed(model))

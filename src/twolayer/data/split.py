@@ -9,27 +9,10 @@ from twolayer.errors import SettingError
 
 
 def hold_out(y: Any, fraction: float, random_state: int = 0) -> tuple[Array, Array]:
-    """Choose samples at random, of each class its fraction; a class of one sample stays to learn from.
+    """Choose samples at random, of each class its fraction; return the others and these, in rising order.
 
-    Where every class's part rounds to no sample, one of the largest class is held out, if it has two.
-
-    Parameters
-    ----------
-    y : array of shape (m,)
-        Classes.
-    fraction : float
-        Of the samples, from 0 to less than 1.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    (rest, held_out) : arrays of int, in rising order
-
-    Raises
-    ------
-    SettingError
-        If the fraction is invalid.
+    A class of one sample stays to learn from. Where every class's part rounds to no sample, one of the largest class is
+    held out, if it has two. The same seed chooses the same.
     """
     if not 0 <= fraction < 1:
         raise SettingError(f"The fraction held out must be at least 0 and less than 1; got {fraction:g}.")

@@ -18,15 +18,9 @@ _ROUNDING = 4 * _EPS  # relative error allowed in one cost
 class GradientCheck:
     """How the gradient of one parameter compares with difference quotients.
 
-    Attributes
-    ----------
-    name : str
-        W1, b1, W2 or b2.
-    error : float
-        Largest distance between the given slope and the difference quotient over the directions tried, relative to the
-        norm of the gradient; rounding alone makes about 1e-8.
-    agrees : bool
-        Whether the error is within the tolerance, beyond what rounding of the cost explains.
+    The error is the largest distance between the given slope and the difference quotient over the directions tried,
+    relative to the norm of the gradient; rounding alone makes about 1e-8. It agrees if that is within the tolerance,
+    beyond what rounding of the cost explains.
     """
 
     name: str
@@ -45,25 +39,9 @@ def check_gradients(
 ) -> list[GradientCheck]:
     """Compare gradients with central differences (L(p + h d) - L(p - h d)) / 2h along random directions d.
 
-    Parameters
-    ----------
-    cost : callable
-        Returns the cost of given parameters.
-    parameters : dict
-        Where to check: float64 arrays W1, b1, W2, b2.
-    grads : dict
-        The gradients to check: dW1, db1, dW2, db2.
-    random : numpy.random.Generator
-        Draws the directions.
-    n_directions : int
-        Number of directions for each parameter.
-    tolerance : float
-        Largest error that passes.
-
-    Returns
-    -------
-    list of GradientCheck
-        One for each parameter.
+    `cost` is that of given parameters, float64 arrays W1, b1, W2, b2; `grads` are the gradients to check, dW1, db1,
+    dW2, db2, at `parameters`. There are `n_directions` for each parameter; `tolerance` is the largest error that
+    passes.
     """
     checks = []
     for name, parameter in parameters.items():

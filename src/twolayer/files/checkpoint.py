@@ -76,18 +76,10 @@ FORM = FileForm(
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a training is of: a checkpoint serves the same alone.
+    """What a training is of: a checkpoint serves the same alone."""
 
-    Attributes
-    ----------
-    settings : dict
-        Text and numbers that decide how the training runs.
-    samples : sequence
-        What is learned from and evaluated on: arrays, sparse matrices, `Rows` and None.
-    """
-
-    settings: Mapping[str, Any]
-    samples: Sequence[Any]
+    settings: Mapping[str, Any]  # text and numbers that decide how the training runs
+    samples: Sequence[Any]  # learned from and evaluated on: arrays, sparse matrices, `Rows`, None
 
     def digest(self) -> str:
         """Return the SHA-256 of the samples; of `Rows` that are read from disk, of some blocks and of the shape."""
@@ -107,21 +99,9 @@ class Purpose:
 class Checkpoints:
     """Writes the checkpoints of one training to one file, as seldom as costs 1 % of its time: a listener of events.
 
-    One that cannot be written is a `CheckpointWarning`, the first time: the last one is still there, and the training,
-    which is worth more, goes on.
-
-    Parameters
-    ----------
-    path : path
-        Of the file; a new checkpoint takes the place of the last one in one piece.
-    purpose : Purpose
-    seconds : float, optional
-        Time from one to the next, s; 0 for one at each iteration. When not given, it follows from what they cost.
-
-    Raises
-    ------
-    SettingError, StorageError
-        If there is no such path, or no folder for the file.
+    A new checkpoint takes the place of the last one in one piece. One that cannot be written is a `CheckpointWarning`,
+    the first time: the last one is still there, and the training, which is worth more, goes on. With `seconds` the time
+    from one to the next is fixed, at 0 there is one at each iteration; when not given, it follows from what they cost.
     """
 
     def __init__(self, path: str | os.PathLike[str], purpose: Purpose, seconds: float | None = None) -> None:
@@ -137,21 +117,10 @@ class Checkpoints:
         self._failed = False
 
     def read(self, solver: Solver, start: Parameters) -> State | None:
-        """Return the state to go on from; None if there is no file.
+        """Return the state to go on from with this solver and start; None if there is no file.
 
-        Parameters
-        ----------
-        solver : Solver
-            Of the settings of the training.
-        start : Parameters
-            What the training starts from.
-
-        Raises
-        ------
-        StorageError, FileFormatError
-            If the file cannot be read or is not a checkpoint.
-        SettingError, DataError
-            If it is one of other settings or other samples.
+        FileFormatError if it is not a checkpoint, SettingError or DataError if it is one of other settings or other
+        samples.
         """
         if not self.path.exists():
             return None
@@ -162,16 +131,20 @@ class Checkpoints:
 
     def __call__(self, event: Event) -> None:
         """Take note of the state with which an iteration begins, and write it if it is time to."""
+        self.keep(event.state)
+
+    def keep(self, state: State) -> None:
+        """Take note of a state, and write it if it is time to."""
         now = time.perf_counter()
         if self._last is None:
             self._began = self._written = now
-        self._last = event.state
+        self._last = state
         if self._seconds is None:
-            due = _FRACTION * (now - self._began) >= self._spent + self._cost(event.state)
+            due = _FRACTION * (now - self._began) >= self._spent + self._cost(state)
         else:
             due = now - self._written >= self._seconds
         if due:
-            self._write(event.state, "Training continues without it and will try again.")
+            self._write(state, "Training continues without it and will try again.")
 
     def end(self, result: Result) -> None:
         """Write the last state of a training that was ended before its time."""

@@ -1,5 +1,6 @@
 """The model file: safetensors, one JSON text in its metadata, no code. `docs/model-format.md` gives every byte."""
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -12,14 +13,23 @@ import numpy as np
 from msgspec import Meta
 
 from twolayer.aliases import Array, Label
-from twolayer.data.tables.encoding import (
+from twolayer.data.encoding import (
+    DATE_PARTS,
+    MAX_CLIP,
     MAX_COLUMNS,
+    MAX_CURVES,
+    MAX_KNOTS,
     MAX_LEVELS,
     MAX_NUMBER,
+    MAX_VALUE,
+    MIN_CLIP,
+    MIN_STEP,
     CategoryColumn,
     Column,
+    Curve,
+    Encoding,
     NumberColumn,
-    TableEncoding,
+    UnusedColumn,
 )
 from twolayer.errors import DataError, TwoLayerError
 from twolayer.files.records import BrokenRuleError, FileForm, Record
@@ -32,16 +42,44 @@ _MAX_LETTERS = 2**26  # of all classes if each had as many as the longest, as in
 _LABELS = "different whole numbers of 64 bits, or different short texts without a NUL at the end"
 
 
-class _NumberRecord(msgspec.Struct, tag_field="kind", tag="number", forbid_unknown_fields=True):
+_Number = Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+_Value = Annotated[float, Meta(ge=-MAX_VALUE, le=MAX_VALUE)]
+
+
+class _CurveRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """A further value of a column of numbers."""
+
+    name: str
+    x: Annotated[list[_Number], Meta(min_length=1, max_length=MAX_KNOTS)]
+    y: list[_Value]
+    missing: _Value
+
+    def to_curve(self) -> Curve:
+        if len(self.x) != len(self.y):
+            raise BrokenRuleError("a curve must have as many y as x")
+        if not all(b - a >= MIN_STEP for a, b in itertools.pairwise(self.x)):
+            raise BrokenRuleError(f"the x of a curve must rise, by at least {MIN_STEP:g}")
+        return Curve(self.name, tuple(self.x), tuple(self.y), self.missing)
+
+
+class _NumberRecord(msgspec.Struct, tag_field="kind", tag="number", forbid_unknown_fields=True, omit_defaults=True):
     """A column of numbers."""
 
     name: str
     flagged: bool
-    mean: Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+    mean: _Number
     deviation: Annotated[float, Meta(gt=0, lt=MAX_NUMBER)]
+    clip: Annotated[float, Meta(ge=0, le=MAX_CLIP)] = 0.0
+    curves: Annotated[list[_CurveRecord], Meta(max_length=MAX_CURVES)] = []
+    part: str = ""
 
     def to_column(self) -> Column:
-        return NumberColumn(self.name, self.mean, self.deviation, self.flagged)
+        if 0 < self.clip < MIN_CLIP:
+            raise BrokenRuleError(f"clip must be 0 or at least {MIN_CLIP:g}")
+        if self.part and self.part not in DATE_PARTS:
+            raise BrokenRuleError(f"the part of a date must be one of {join(DATE_PARTS)}")
+        curves = tuple(curve.to_curve() for curve in self.curves)
+        return NumberColumn(self.name, self.mean, self.deviation, self.flagged, self.clip, curves, self.part)
 
 
 class _CategoryRecord(msgspec.Struct, tag_field="kind", tag="category", forbid_unknown_fields=True):
@@ -58,11 +96,23 @@ class _CategoryRecord(msgspec.Struct, tag_field="kind", tag="category", forbid_u
         return CategoryColumn(self.name, tuple(self.levels), self.rare, self.flagged)
 
 
-class _TableRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """How the columns of a table become the values of a sample."""
+class _UnusedRecord(msgspec.Struct, tag_field="kind", tag="unused", forbid_unknown_fields=True):
+    """A column of an array without values."""
 
-    target: str
-    columns: Annotated[list[_NumberRecord | _CategoryRecord], Meta(min_length=1, max_length=MAX_COLUMNS)]
+    name: str
+
+    def to_column(self) -> Column:
+        return UnusedColumn(self.name)
+
+
+_ColumnRecord = _NumberRecord | _CategoryRecord | _UnusedRecord
+
+
+class _TableRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """How the columns of a table, or of an array if there is no target, become the values of a sample."""
+
+    target: str | None
+    columns: Annotated[list[_ColumnRecord], Meta(min_length=1, max_length=MAX_COLUMNS)]
 
 
 class _ModelRecord1(Record, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +203,7 @@ def to_bytes(model: Model) -> bytes:
         activation=model.activation,
         output=model.output,
         settings=dict(model.settings),
-        table=None if model.table is None else _to_table_record(model.table),
+        table=None if model.encoding is None else _to_table_record(model.encoding),
     )
     try:
         return FORM.write(record, {name: model.parameters[name] for name in NAMES})
@@ -177,9 +227,7 @@ def _to_model(record: _ModelRecord1, arrays: dict[str, Array], source: str) -> M
     with FORM.broken_rules(source):
         _check_classes(record.classes)
         _check_arrays(arrays)
-        table = None if record.table is None else _to_table(record.table)
-        if table and (record.input_shape != [table.n_values] or record.scale != 1):
-            raise BrokenRuleError("its table does not make samples of its input_shape and scale 1")
+        encoding = None if record.table is None else _to_encoding(record.table)
         try:
             return Model(
                 {name: arrays[name] for name in NAMES},
@@ -188,7 +236,7 @@ def _to_model(record: _ModelRecord1, arrays: dict[str, Array], source: str) -> M
                 record.scale,
                 record.activation,
                 record.settings,
-                table,
+                encoding,
                 record.output if isinstance(record, _ModelRecord) else "sigmoid",
             )
         except TwoLayerError as error:
@@ -220,20 +268,25 @@ def _check_arrays(arrays: dict[str, Array]) -> None:
         raise BrokenRuleError("its arrays hold values that are not finite numbers")
 
 
-def _to_table_record(table: TableEncoding) -> _TableRecord:
+def _to_table_record(table: Encoding) -> _TableRecord:
     """Return the record of an encoding."""
-    columns = [
-        _NumberRecord(column.name, column.flagged, column.mean, column.deviation)
-        if isinstance(column, NumberColumn)
-        else _CategoryRecord(column.name, column.flagged, list(column.levels), column.rare)
-        for column in table.columns
-    ]
-    return _TableRecord(table.target, columns)
+    return _TableRecord(table.target, [_to_column_record(column) for column in table.columns])
 
 
-def _to_table(record: _TableRecord) -> TableEncoding:
+def _to_column_record(column: Column) -> _ColumnRecord:
+    """Return the record of a column."""
+    if isinstance(column, UnusedColumn):
+        return _UnusedRecord(column.name)
+    if isinstance(column, CategoryColumn):
+        return _CategoryRecord(column.name, column.flagged, list(column.levels), column.rare)
+    curves = [_CurveRecord(curve.name, list(curve.x), list(curve.y), curve.missing) for curve in column.curves]
+    return _NumberRecord(column.name, column.flagged, column.mean, column.deviation, column.clip, curves, column.part)
+
+
+def _to_encoding(record: _TableRecord) -> Encoding:
     """Return the encoding of a record."""
-    names = [record.target, *(column.name for column in record.columns)]
-    if len(set(names)) < len(names):
+    parts = [(column.name, getattr(column, "part", "")) for column in record.columns]
+    names = [name for (name, _), _ in itertools.groupby((name, bool(part)) for name, part in parts)]
+    if len({record.target, *names}) <= len(names) or len(set(parts)) < len(parts):
         raise BrokenRuleError("the names of its table's columns must differ, also from its target")
-    return TableEncoding(record.target, tuple(column.to_column() for column in record.columns))
+    return Encoding(record.target, tuple(column.to_column() for column in record.columns))

@@ -71,10 +71,7 @@ def encode(record: msgspec.Struct) -> str:
 def decode(text: bytes, versions: Mapping[int, type[Any]], what: str = "its record") -> Any:
     """Return the record that a JSON text holds: of the type that `versions` has for its `format_version`.
 
-    Raises
-    ------
-    BrokenRuleError
-        If it is not JSON, of another version, or not a record of that type; `what` names it.
+    BrokenRuleError if it is not JSON, of another version, or not a record of that type; `what` names it.
     """
     _check_size(text, what)
     version = _typed(text, Record, what).format_version
@@ -132,31 +129,15 @@ def _differ(pairs: list[tuple[str, Any]]) -> None:
 
 @dataclass(frozen=True)
 class FileForm:
-    """A kind of safetensors file: arrays of F32 or F64, and one record in the metadata.
+    """A kind of safetensors file: arrays of F32 or F64, and one record in the metadata."""
 
-    Attributes
-    ----------
-    noun : str
-        What to call such a file.
-    key : str
-        The name of the record in the metadata.
-    versions : mapping of int to type
-        As for `decode`.
-    max_bytes, max_header_bytes : int
-        Of the file, and of its header.
-    advice : str
-        What to do about a broken one.
-    verify : callable, optional
-        Raises `BrokenRuleError` if the bytes of a whole file are damaged.
-    """
-
-    noun: str
-    key: str
-    versions: Mapping[int, type[Any]]
+    noun: str  # what to call such a file
+    key: str  # the name of the record in the metadata
+    versions: Mapping[int, type[Any]]  # as for `decode`
     max_bytes: int
     max_header_bytes: int
-    advice: str
-    verify: Callable[[bytes], None] | None = None
+    advice: str  # what to do about a broken one
+    verify: Callable[[bytes], None] | None = None  # raises `BrokenRuleError` if the bytes of a file are damaged
 
     def broken_rules(self, source: str) -> contextlib.AbstractContextManager[None]:
         """Turn a broken rule into the error of a file of this kind."""
@@ -178,15 +159,7 @@ class FileForm:
         return content
 
     def read(self, path: str | os.PathLike[str], missing: str = "check the path") -> tuple[Any, dict[str, Array]]:
-        """Return the record and the arrays of a file; `missing` is the advice where there is none.
-
-        Raises
-        ------
-        MissingFileError, StorageError
-            If the file is not there or cannot be read.
-        FileFormatError
-            If it breaks a rule.
-        """
+        """Return the record and the arrays of a file; `missing` is the advice where there is none."""
         with open_file(Path(path), missing) as file, self.broken_rules(str(path)):
             n_bytes = os.fstat(file.fileno()).st_size
             if n_bytes > self.max_bytes:
@@ -194,13 +167,7 @@ class FileForm:
             return self._parse(file, n_bytes)
 
     def parse(self, content: bytes, source: str) -> tuple[Any, dict[str, Array]]:
-        """Return the record and the arrays of a file's content; `source` names it in an error.
-
-        Raises
-        ------
-        FileFormatError
-            If it breaks a rule.
-        """
+        """Return the record and the arrays of a file's content; `source` names it in an error."""
         with self.broken_rules(source):
             return self._parse(io.BytesIO(content), len(content))
 
@@ -268,15 +235,8 @@ def pack(value: Any, arrays: dict[str, Array], name: str) -> Any:
 def unpack(kind: Any, packed: Any, name: str, readers: Mapping[Any, Callable[[Any, str], Any]]) -> Any:
     """Return the value of a type that `pack` packed; BrokenRuleError if something else was packed.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass, a tuple of items of one type, float, text, int for counts, one of these or None, or a type that has
-        a reader.
-    packed
-    name : str
-    readers : mapping
-        For other types, such as `Array`, what makes a value of what is packed and its name.
+    The type is a dataclass, a tuple of items of one type, float, text, int for counts, one of these or None, or one of
+    `readers`, which make a value of what is packed and its name.
     """
     items = get_args(kind)
     if kind in readers:

@@ -14,50 +14,24 @@ _COUNTED = ("9", "10")  # accuracies are counts divided: every digit of them is 
 
 @dataclass(frozen=True)
 class Figure:
-    """One printed quantity beside what the functions give.
+    """One printed quantity beside what the functions give."""
 
-    Attributes
-    ----------
-    exercise : str
-        Number of the exercise or section.
-    quantity : str
-        What is printed.
-    printed : list of str
-        Its numbers as the assignment prints them.
-    computed : list of float
-        The same numbers from the functions; empty if they gave none.
-    digits : list of int
-        Decimal places on which each pair agrees.
-    places : list of int
-        Decimal places printed.
-    agrees : bool
-        Whether every number agrees on as many places as it must.
-    note : str
-        Why the functions gave no numbers to compare.
-    """
-
-    exercise: str
-    quantity: str
-    printed: list[str]
-    computed: list[float]
-    digits: list[int]
-    places: list[int]
-    agrees: bool
-    note: str = ""
+    exercise: str  # number of the exercise or section
+    quantity: str  # what is printed
+    printed: list[str]  # its numbers as the assignment prints them
+    computed: list[float]  # the same numbers from the functions; empty if they gave none
+    digits: list[int]  # decimal places on which each pair agrees
+    places: list[int]  # decimal places printed
+    agrees: bool  # whether every number agrees on as many places as it must
+    note: str = ""  # why the functions gave no numbers to compare
 
 
 @dataclass(frozen=True)
 class SizeReading:
-    """Exercise 10 for one size of network, read in two ways.
+    """Exercise 10 for one size of network, training and test accuracy, read in two ways.
 
     The printed table gives every sample one class: the one on whose side of 0.5 the mean of A2 lies. `predict`, as
     exercise 9 specifies it, gives each sample its own.
-
-    Attributes
-    ----------
-    n_h : int
-    printed, by_mean, by_predict : (float, float)
-        Training and test accuracy: as printed, with the class of the mean for all, and with `predict`.
     """
 
     n_h: int
@@ -68,14 +42,7 @@ class SizeReading:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All figures, and both readings of exercise 10.
-
-    Attributes
-    ----------
-    figures : list of Figure
-    readings : list of SizeReading
-        A size on which the functions fail is left out.
-    """
+    """All figures, and both readings of exercise 10 for the sizes on which the functions do not fail."""
 
     figures: list[Figure] = field(default_factory=list)
     readings: list[SizeReading] = field(default_factory=list)
@@ -115,20 +82,7 @@ def attempt(compute: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def compare(exercise: str, quantity: str, printed: Any, value: Any) -> Figure:
-    """Set a computed value beside the printed one.
-
-    Parameters
-    ----------
-    exercise, quantity : str
-    printed : str, or nested lists of str
-        The numbers as printed, in the shape that the value must have.
-    value : object
-        What the functions gave: numbers, a `Failure`, or anything else.
-
-    Returns
-    -------
-    Figure
-    """
+    """Set a computed value, a `Failure` or anything else beside the printed numbers, whose shape it must have."""
     texts = np.ravel(printed).tolist()
     places = [_places(text, in_array=np.ndim(printed) > 0) for text in texts]
     note, numbers = _read(value, np.shape(printed))

@@ -102,23 +102,10 @@ def pixel_scale(dtype: np.dtype[Any]) -> float:
 
 
 def read_npz(path: str | os.PathLike[str]) -> Dataset:
-    """Read the samples and labels of an NPZ.
+    """Read the samples and labels of an NPZ: those of its arrays whose names are known, in small or capital letters.
 
-    Parameters
-    ----------
-    path : path of the file
-        Its arrays are called x_train, y_train, x_test, y_test (as in Keras's mnist.npz), or X and y, or train_images,
-        train_labels, test_images, test_labels, in small or capital letters. Others are not read.
-
-    Raises
-    ------
-    MissingFileError, StorageError
-        If the file is not there or cannot be read.
-    FileFormatError
-        If it is damaged or no NPZ, holds Python objects, or claims more than `MAX_BYTES`, than it can hold or, where
-        it is compressed, than `most_unpacked` lets it hold.
-    DataError
-        If arrays are missing, are no samples or labels, or do not belong together.
+    Refused are Python objects, and claims of more than `MAX_BYTES`, than the file can hold or, where it is compressed,
+    than `most_unpacked` lets it hold.
     """
     path = Path(path)
     with open_file(path) as file:
@@ -142,28 +129,10 @@ def read_npz(path: str | os.PathLike[str]) -> Dataset:
 
 
 def read_npy(path: str | os.PathLike[str], labels: str | os.PathLike[str] | None = None) -> Dataset:
-    """Map the samples of an NPY into memory, and read their labels.
+    """Map the samples of an NPY into memory, and read their labels; they stay on disk in the processor's byte order.
 
-    Parameters
-    ----------
-    path : path of the samples
-    labels : path of an NPY, optional
-        If not given, a file beside the samples: y.npy beside X.npy, labels.npy beside images.npy, NAME_labels.npy or
-        NAME-labels.npy beside NAME.npy.
-
-    Returns
-    -------
-    Dataset
-        Its rows stay on disk if their byte order is the processor's.
-
-    Raises
-    ------
-    MissingFileError, StorageError
-        If a file is not there or cannot be read.
-    FileFormatError
-        If it is damaged or no NPY, or holds Python objects.
-    DataError
-        If the arrays are no samples or labels, or do not belong together.
+    If no path of the labels is given, they are in a file beside the samples: y.npy beside X.npy, labels.npy beside
+    images.npy, NAME_labels.npy or NAME-labels.npy beside NAME.npy.
     """
     path = Path(path)
     labels_path = _find_labels(path) if labels is None else Path(labels)
@@ -397,13 +366,7 @@ def _blocks(array: Array) -> Iterator[tuple[int, Array]]:
 
 
 def check_finite(X: Array, name: str) -> None:
-    """Check that samples are finite numbers; `name` is what the error calls them.
-
-    Raises
-    ------
-    DataError
-        With the first sample that has another value.
-    """
+    """Check that samples are finite numbers; `name` is what the error calls them."""
     if X.dtype.kind != "f":
         return
     for start, block in _blocks(X):

@@ -34,15 +34,7 @@ _PREFIXES = {"train": "train", "test": "t10k"}
 
 
 def read_idx_samples(path: Path) -> Dataset:
-    """Read a file of images and their labels, or a folder of such files to train and to test on.
-
-    Raises
-    ------
-    MissingFileError, StorageError, FileFormatError
-        If a file is not there, cannot be read, or is damaged.
-    DataError
-        If the files hold no samples, or do not belong together.
-    """
+    """Read a file of images and their labels, or a folder of such files to train and to test on."""
     if not path.is_dir():
         return _read_samples(path)
     train, test = (_find_images(path, part) for part in ("train", "test"))
@@ -100,24 +92,9 @@ def _read_labels(path: Path, images: Path, m: int) -> Labels:
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
-    """Read one IDX file, gzipped or not.
+    """Read one IDX file, in the processor's byte order; whether it is gzipped is seen from its first bytes.
 
-    Parameters
-    ----------
-    path : path of the file
-        Whether it is gzipped is seen from its first bytes, not from its name.
-
-    Returns
-    -------
-    array with the file's shape, in the processor's byte order
-
-    Raises
-    ------
-    MissingFileError, StorageError
-        If there is no such file, or it cannot be read.
-    FileFormatError
-        If it is no IDX file, ends early, holds more than its header says, or claims more than `MAX_BYTES` or, gzipped,
-        than `most_unpacked` lets it hold.
+    Refused is what claims more than `MAX_BYTES` or, gzipped, than `most_unpacked` lets it hold.
     """
     path = Path(path)
     with open_file(path) as file:
@@ -176,13 +153,9 @@ def _read_header(stream: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[tuple[i
     return tuple(np.frombuffer(sizes, ">u4").tolist()), np.dtype(IDX_TYPES[start[2]])
 
 
-def _fill(stream: IO[bytes] | gzip.GzipFile, view: memoryview) -> bool:
+def _fill(stream: Any, view: memoryview) -> bool:
     """Read until `view` is full; False if the stream ends first."""
     done = 0
-    while done < len(view):
-        block = stream.read(min(_BLOCK_BYTES, len(view) - done))
-        if not block:
-            return False
-        view[done : done + len(block)] = block
-        done += len(block)
-    return True
+    while done < len(view) and (n := stream.readinto(view[done : done + _BLOCK_BYTES])):
+        done += n
+    return done == len(view)

@@ -84,33 +84,15 @@ def find_parts(path: Path) -> tuple[Path, Path | None]:
 def read_images(
     path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, colour: str | None = None
 ) -> Dataset:
-    """Read a folder of images, or one image.
+    """Read a folder of images, or one image, as bytes, sorted by path.
 
-    An image is turned as its EXIF data say, transparent parts become white, and grey of 16 bits becomes grey of 8.
+    A folder has a folder of images for each class, whose name is the label, or images without labels. Hidden files are
+    left out. If it has such folders in `train` and `test`, the latter are to test on, in the size and colour of the
+    former.
 
-    Parameters
-    ----------
-    path : path of a folder or file
-        A folder has a folder of images for each class, or images without labels. Hidden files are left out. If it has
-        such folders in `train` and `test`, the latter are to test on, in the size and colour of the former.
-    size : tuple of int, optional
-        Height and width in pixels. If not given: the commonest size, shrunk until no side is above 64.
-    colour : {"grey", "rgb"}, optional
-        If not given: grey if no image has any colour.
-
-    Returns
-    -------
-    Dataset
-        Of bytes, sorted by path. The name of an image's folder is its class, a whole number if all names are such.
-
-    Raises
-    ------
-    MissingFileError, StorageError
-        If the path is not there or cannot be read.
-    FileFormatError
-        If a file is damaged, is no image, or has more than `MAX_PIXELS`.
-    DataError
-        If there are no images, it is not clear which class they belong to, or they need more than `MAX_BYTES`.
+    An image is turned as its EXIF data say, transparent parts become white, and grey of 16 bits becomes grey of 8. If
+    no size (height and width) is given, it is the commonest, shrunk until no side is above 64; if no colour is given,
+    it is grey where no image has any colour, else rgb.
     """
     train_path, test_path = find_parts(Path(path))
     dataset = _read_part(train_path, size, colour)
@@ -188,11 +170,10 @@ def _find_images(folder: Path) -> tuple[list[str], list[str] | None, list[str]]:
     filled = [name for name in classes if classes[name].images]
     if top.images:
         if filled:
-            message = (
+            raise DataError(
                 f"{folder} has both images and a folder {filled[0]} of images: "
                 "put each image into the folder of its class, or remove the folders."
             )
-            raise DataError(message)
         return top.images, None, _left_out(top.others, [])
     for name in classes:
         if name not in filled:
@@ -200,11 +181,10 @@ def _find_images(folder: Path) -> tuple[list[str], list[str] | None, list[str]]:
     if not filled:
         raise DataError(f"{folder} has no images ({_KINDS}): name a folder with one folder of images per class.")
     if set(filled) <= {"train", "test"}:
-        message = (
+        raise DataError(
             f"{folder / filled[0]} has images but no class folders: put the images into folders in it, "
             "named after their class."
         )
-        raise DataError(message)
     pairs = sorted((f"{name}/{file}", name) for name in filled for file in classes[name].images)
     others = [*top.others, *(f"{name}/{file}" for name in filled for file in classes[name].others)]
     deeper = [f"{name}/{inner}" for name in filled for inner in classes[name].folders]
@@ -216,11 +196,10 @@ def _explain_empty(class_folder: Path) -> None:
     for inner, _, names in os.walk(class_folder):
         image = next((name for name in sorted(names) if name.lower().endswith(SUFFIXES) and name[0] != "."), None)
         if image is not None:
-            message = (
+            raise DataError(
                 f"{class_folder} has images only in folders within it, like {Path(inner) / image}: "
                 f"put them directly into it, or name {class_folder} if its folders are the classes."
             )
-            raise DataError(message)
     raise DataError(f"The class folder {class_folder} has no images ({_KINDS}): add some, or remove the folder.")
 
 

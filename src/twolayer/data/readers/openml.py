@@ -1,7 +1,7 @@
 """Data sets by name: those that come with scikit-learn, and tables that OpenML.org keeps."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,18 +40,20 @@ def read_digits() -> Dataset:
 
 
 def read_openml(name: str) -> "Table":
-    """Fetch a table such as openml:adult or openml:adult@2, or take it from scikit-learn's cache.
+    """Return a table such as openml:adult or openml:adult@2."""
+    from twolayer.data.tables.tables import as_table
 
-    Raises
-    ------
-    SettingError
-        If pandas is not installed.
-    MissingFileError
-        If there is no such table, or no way to OpenML.
-    """
+    frame, target = fetch_frame(name)
+    table = as_table(frame, name)
+    table.target = target
+    return table
+
+
+def fetch_frame(name: str) -> tuple[Any, str | None]:
+    """Fetch a table of OpenML, or take it from scikit-learn's cache, as a frame; return it and its target's name."""
     from sklearn.datasets import fetch_openml
 
-    from twolayer.data.tables.tables import as_table, first_line
+    from twolayer.data.tables.tables import first_line
 
     stem, _, version = name.removeprefix(OPENML).partition("@")
     try:
@@ -65,6 +67,4 @@ def read_openml(name: str) -> "Table":
         raise MissingFileError(f"OpenML has no usable table {name!r} ({reason}): check the name.") from None
     except Exception as error:  # noqa: BLE001 - a network fails in many ways
         raise MissingFileError(f"Cannot download {name!r} from OpenML ({first_line(error)}): try again.") from None
-    table = as_table(bunch.frame, name)
-    table.target = bunch.target_names[0] if bunch.target_names else None
-    return table
+    return bunch.frame, bunch.target_names[0] if bunch.target_names else None

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from twolayer.data.encoding import MAX_COLUMNS
 from twolayer.data.request import ENCODINGS
-from twolayer.data.tables.encoding import MAX_COLUMNS
 from twolayer.data.tables.tables import (
     COUNTER,
     MISSING,

@@ -4,42 +4,32 @@ Everything is counted by DuckDB, so that a table larger than memory is no other 
 means and levels, is learned of the training rows alone.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from twolayer.aliases import Array, Label
 from twolayer.data.dataset import Labels, order_classes
+from twolayer.data.encoding import MAX_COLUMNS, MAX_LEVELS, Encoding, NumberColumn
 from twolayer.data.report import DataReport, count_classes, warn_of_both, warn_of_classes
 from twolayer.data.split import hold_out
-from twolayer.data.tables.encoding import MAX_LEVELS, MAX_NUMBER, CategoryColumn, Column, NumberColumn, TableEncoding
-from twolayer.data.tables.tables import EXAMPLE_LENGTH, Sql, Table, as_number, as_text, select, sql_name
+from twolayer.data.tables.columns import AT_ONCE, ON_REQUEST, TRAINING, Findings, batches, find_columns
+from twolayer.data.tables.tables import EXAMPLE_LENGTH, Sql, Table, as_date_part, as_number, as_text, select, sql_name
 from twolayer.errors import DataError, SettingError
 from twolayer.text import count, join, percent, shorten
 
-_T = TypeVar("_T")
 MAX_CLASSES = 1000
-_EXACT_ROWS = 50_000  # of more rows different values are counted approximately
-_GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
 _COMPARED_ROWS = 2_000_000  # rows are compared with each other in tables of at most so many
 _MANY_NUMBERS = 30  # different numbers of a target from which it looks like a quantity
 _LIKELY_CLASSES = 20  # different values of a column that may be the target, at most
 _LIKELY_NAMES = ("target", "class", "label", "y")
-_RARE_ROWS = 10  # a level of fewer rows has no value of its own, in a table of some thousand rows
 _FAR_DEVIATIONS = 15
 _FEW_VALUES = 10  # such as marks of 0 and 1, of which a rare one is far from the mean and no flaw
 _MOSTLY = 0.5
-_LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
-_NUMBERS_WITH_FLAWS = 0.9
 _UNCERTAIN = 2.0**53  # from here on neighbours become the same number
-_ON_REQUEST = "on request"
-_AT_ONCE = 32  # columns; the time and the memory for the different values of more grow with their square
-_UNIQUE = "nearly every row has a value of its own"
-_TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class Survey:
 
     Attributes
     ----------
-    encoding : TableEncoding
+    encoding : Encoding
     labels : Labels
         Of all rows: codes are -1 where the target is missing.
     train, test : arrays of int
@@ -56,25 +46,11 @@ class Survey:
     report : DataReport
     """
 
-    encoding: TableEncoding
+    encoding: Encoding
     labels: Labels
     train: Array
     test: Array
     report: DataReport
-
-
-@dataclass(frozen=True)
-class _Findings:
-    """What a column holds in the training rows."""
-
-    name: str
-    kind: str
-    n_missing: int
-    n_different: int
-    summary: str
-    key: tuple[Any, ...]  # equal for columns that may be the same
-    encoded: Column | None = None
-    ignored: str | None = None
 
 
 def survey_table(
@@ -87,6 +63,7 @@ def survey_table(
     random_state: int = 0,
     keep_spellings: bool = False,
     compare_rows: bool = True,
+    scaling: str | None = "standard",
 ) -> Survey:
     """Look at a table that is to be learned from.
 
@@ -107,6 +84,8 @@ def survey_table(
         Take classes that differ in upper and lower case alone for different ones.
     compare_rows : bool
         Look for rows that are the same, which takes memory.
+    scaling : str
+        How numbers are encoded, as for `fit_number`; chosen by their number where None.
 
     Returns
     -------
@@ -129,8 +108,11 @@ def survey_table(
     kept[train] = True
     marks = {"_twolayer_kept": kept, "_twolayer_code": labels.codes, "_twolayer_row": np.arange(table.n_rows)}
     table.register("_twolayer", marks)
-    found = _find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train))
-    columns = tuple(column.encoded for column in found if column.encoded is not None)
+    found = find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train), scaling)
+    columns = tuple(encoded for column in found for encoded in column.encoded)
+    if len(columns) > MAX_COLUMNS:
+        message = f"{table.name} has more than {MAX_COLUMNS:,} columns, the parts of its dates counted"
+        raise DataError(f"{message}: leave some out with `ignore`.")
     if not columns:
         raise DataError(f"{table.name} has no column besides {target!r}: name another table.")
     train_labels = labels.take(train)
@@ -143,7 +125,7 @@ def survey_table(
     ]
     shown = tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
     report = DataReport(len(train), len(test), target, count_classes(train_labels), shown, tuple(warnings))
-    return Survey(TableEncoding(target, columns), labels, train, test, report)
+    return Survey(Encoding(target, columns), labels, train, test, report)
 
 
 def guess_target(table: Table) -> str | None:
@@ -152,7 +134,7 @@ def guess_target(table: Table) -> str | None:
     called = next((name for wanted in _LIKELY_NAMES for name in names if name.lower() == wanted), None)
     if called is not None or not names:
         return called
-    last = names[-_AT_ONCE:]
+    last = names[-AT_ONCE:]
     query = ", ".join(f"approx_count_distinct({sql_name(name)})" for name in last)
     counts = table.ask(f"SELECT {query} FROM {table.whole}")[0]
     few = [name for name, n in zip(last, counts, strict=True) if 2 <= n <= _LIKELY_CLASSES]
@@ -216,148 +198,10 @@ def _find_classes(table: Table, target: str, keep_spellings: bool) -> list[Any]:
         spellings = Counter(label.casefold() for label in labels)
         twice = sorted(label for label in labels if spellings[label.casefold()] > 1)
         if twice:
-            message = f"{called} has {twice[0]!r} and {twice[1]!r}, two spellings of one class"
+            other = next(label for label in twice[1:] if label.casefold() == twice[0].casefold())
+            message = f"{called} has {twice[0]!r} and {other!r}, two spellings of one class"
             raise DataError(f"{message}: use one of them, or set `keep_spellings` if they are two classes.")
     return sorted(labels)
-
-
-def _find_columns(table: Table, names: Sequence[str], ignore: list[str], n_train: int) -> list[_Findings]:
-    """Return what each column holds in the training rows."""
-    dates = [name for name in names if table.kinds[name] == "date" and name not in ignore]
-    if dates:
-        listed = ", ".join(map(repr, dates))
-        message = f"{'Columns' if len(dates) > 1 else 'Column'} {listed} of {table.name} with dates cannot be used"
-        raise DataError(f"{message}: convert dates to numbers, such as an age, or leave them out with `ignore`.")
-    others = [name for name in names if table.kinds[name] == "other" and name not in ignore]
-    if others:
-        raise DataError(
-            f"Column {others[0]!r} of {table.name} holds neither numbers nor text: leave it out with `ignore`."
-        )
-    counters = _find_counters(table, [name for name in names if name in table.whole_numbers and name not in ignore])
-    numbers = [name for name in names if table.kinds[name] == "number" and name not in ignore]
-    found = {column.name: column for column in _find_numbers(table, numbers, counters, n_train)}
-    for name in names:
-        if name in ignore:
-            found[name] = _Findings(name, table.kinds[name], 0, 0, "left out on request", (), ignored=_ON_REQUEST)
-        elif name not in found:
-            found[name] = _find_category(table, name, n_train)
-    return [found[name] for name in names]
-
-
-def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
-    """Return the columns that only count the rows, in any order."""
-    if not names or table.n_rows < _LEAST_COUNTED:
-        return set()
-    row: list[Any] = []
-    for some_names in _batches(names):
-        query = []
-        for name in map(sql_name, some_names):
-            different = _count_different(name, table.n_rows)
-            query.append(f"count({name}), max({name})::DOUBLE - min({name})::DOUBLE, {different}")
-        row += table.ask(f"SELECT {', '.join(query)} FROM {table.whole}")[0]
-    figures = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
-    n = table.n_rows
-    return {name for name, some, span, different in figures if some == n and span == n - 1 and different >= 0.9 * n}
-
-
-def _batches(columns: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (columns[first : first + _AT_ONCE] for first in range(0, len(columns), _AT_ONCE))
-
-
-def _count_different(value: Sql, n_rows: int) -> Sql:
-    return f"approx_count_distinct({value})" if n_rows > _EXACT_ROWS else f"count(DISTINCT {value})"
-
-
-def _find_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Findings]:
-    """Return what columns of numbers hold."""
-    return [column for some in _batches(names) for column in _find_some_numbers(table, some, counters, n_train)]
-
-
-def _find_some_numbers(table: Table, names: Sequence[str], counters: set[str], n_train: int) -> list[_Findings]:
-    """Return what a few columns of numbers hold."""
-    aliases = [f"x{k}" for k in range(len(names))]
-    numbers = ", ".join(f"{as_number(name)} AS {x}" for x, name in zip(aliases, names, strict=True))
-    source = f"(SELECT {numbers} FROM {_TRAINING.format(table.whole)})"
-    counts = (f"count({x}), min({x}), max({x}), {_count_different(x, n_train)}" for x in aliases)
-    counted = table.ask(f"SELECT {', '.join(counts)} FROM {source}")[0]
-    for k, name in enumerate(names):
-        if math.inf in (counted[4 * k + 2], -(counted[4 * k + 1] or 0)):
-            n_infinite = table.ask(f"SELECT count(*) FROM {source} WHERE isinf(x{k})")[0][0]
-            message = f"Column {name!r} of {table.name} has {count(n_infinite, 'infinite value')}"
-            raise DataError(f"{message}: repair it, or leave it out with `ignore`.")
-    means = table.ask(f"SELECT {', '.join(f'avg({x}), stddev_pop({x})' for x in aliases)} FROM {source}")[0]
-    columns = []
-    for k, name in enumerate(names):
-        (n, low, high, n_different), (mean, deviation) = counted[4 * k : 4 * k + 4], means[2 * k : 2 * k + 2]
-        missing = n_train - n
-        if n and not (abs(mean) < MAX_NUMBER and deviation < MAX_NUMBER):
-            raise DataError(f"Column {name!r} of {table.name} holds numbers too large to add up: repair or scale them.")
-        reason = None
-        if not n:
-            reason = "no values"
-        elif low == high and not missing:
-            reason = f"always {low:g}"
-        elif name in counters:
-            reason = "counts the rows"
-        summary = reason or f"{low:g} to {high:g}"
-        encoded = (
-            None
-            if reason
-            else NumberColumn(name, mean, deviation if low < high and deviation > 0 else 1.0, missing > 0)
-        )
-        key = ("number", n, low, high, n_different, None if mean is None else round(mean, 12))
-        columns.append(
-            _Findings(name, "number", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
-        )
-    return columns
-
-
-def _find_category(table: Table, name: str, n_train: int) -> _Findings:
-    """Return what a column of categories holds."""
-    value, training = as_text(name), _TRAINING.format(table.whole)
-    if n_train > _GROUPED_ROWS:
-        (n_values,) = table.ask(f"SELECT approx_count_distinct({value}) FROM {training}")[0]
-        if n_values > n_train / 2:
-            return _Findings(name, "category", 0, n_values, _UNIQUE, ("many", name), ignored=_UNIQUE)
-    grouped = f"SELECT v, count(*) AS n FROM (SELECT {value} AS v FROM {training}) GROUP BY v"
-    limited = f"SELECT v, n FROM ({grouped}) WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {MAX_LEVELS}"
-    counted = table.ask(limited)
-    n, n_different = table.ask(f"SELECT sum(n)::BIGINT, count(*) FROM ({grouped}) WHERE v IS NOT NULL")[0]
-    n = n or 0
-    missing = n_train - n
-    least = max(2, min(_RARE_ROWS, n_train // 200))
-    levels = tuple(level for level, n_rows in counted if n_rows >= least)
-    if n_different > min(MAX_LEVELS, n / 2):
-        _check_no_flawed_numbers(table, name)
-    reason = None
-    if not n:
-        reason = "no values"
-    elif n_different == 1 and not missing:
-        reason = f"always {shorten(counted[0][0], EXAMPLE_LENGTH)}"
-    elif not levels:
-        reason = _UNIQUE if n_different > n_train / 2 else f"no value occurs in {least} rows or more"
-    n_other = n_different - len(levels)
-    other = f", {n_other:,} other" if n_other else ""
-    summary = reason or f"{count(len(levels), 'level')}{other}"
-    encoded = None if reason else CategoryColumn(name, levels, n_other > 0, missing > 0)
-    key = ("category", n, n_different, tuple(n_rows for _, n_rows in counted))
-    return _Findings(name, "category", missing, n_different, _with_missing(summary, missing, n), key, encoded, reason)
-
-
-def _check_no_flawed_numbers(table: Table, name: str) -> None:
-    """Check that a column with many texts is not one of numbers with a few texts among them."""
-    value = as_text(name)
-    text = f"{value} IS NOT NULL AND TRY_CAST({value} AS DOUBLE) IS NULL"
-    figures = f"count({value}), count(*) FILTER (WHERE {text}), any_value({value}) FILTER (WHERE {text})"
-    n, n_texts, example = table.ask(f"SELECT {figures} FROM {table.whole}")[0]
-    if 0 < n_texts <= (1 - _NUMBERS_WITH_FLAWS) * n:
-        text = f"text such as {shorten(example, EXAMPLE_LENGTH)!r} in {count(n_texts, 'row')}"
-        message = f"Column {name!r} of {table.name} holds numbers, but {text}"
-        raise DataError(f"{message}: repair it, or leave it out with `ignore`.")
-
-
-def _with_missing(summary: str, missing: int, n: int) -> str:
-    return f"{summary}; {missing:,} missing" if missing and n else summary
 
 
 def _warn_of_target(table: Table, target: str, labels: Labels) -> list[str]:
@@ -373,9 +217,9 @@ def _warn_of_target(table: Table, target: str, labels: Labels) -> list[str]:
     return warnings
 
 
-def _warn_of_columns(table: Table, found: Sequence[_Findings], n_train: int, n_classes: int) -> list[str]:
+def _warn_of_columns(table: Table, found: Sequence[Findings], n_train: int, n_classes: int) -> list[str]:
     """Return sentences about columns: useless, mostly empty, the same, giving the target away, far values."""
-    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != _ON_REQUEST]
+    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != ON_REQUEST]
     used = [column for column in found if column.encoded]
     warnings += [
         f"Column {column.name!r} is missing in {percent(column.n_missing, n_train)} of the rows."
@@ -402,30 +246,32 @@ def _warn_of_columns(table: Table, found: Sequence[_Findings], n_train: int, n_c
     return warnings
 
 
-def _farthest(column: _Findings) -> float:
+def _farthest(column: Findings) -> float:
     """Return how many standard deviations the farthest number is from the mean; 0 for categories."""
-    number = column.encoded
-    if not isinstance(number, NumberColumn):
+    number = column.encoded[0]
+    if column.kind != "number" or not isinstance(number, NumberColumn):
         return 0.0
     low, high = column.key[2], column.key[3]
     return float(max(high - number.mean, number.mean - low) / number.deviation)
 
 
-def _value(column: _Findings) -> Sql:
+def _value(column: Findings) -> Sql:
+    if column.kind == "date":
+        return as_date_part(sql_name(column.name), "age")
     return as_number(column.name) if column.kind == "number" else as_text(column.name)
 
 
-def _find_twins(table: Table, used: Sequence[_Findings]) -> list[tuple[str, str]]:
+def _find_twins(table: Table, used: Sequence[Findings]) -> list[tuple[str, str]]:
     """Return each column that holds the same as an earlier one, row by row, and the name of that."""
     keys = Counter(column.key for column in used)
     alike = [column for column in used if keys[column.key] > 1]
     if not alike:
         return []
     checksums: list[Any] = []
-    for some in _batches(alike):
+    for some in batches(alike):
         # hashed twice: the hash of two values is one XOR another, and those of the rows would cancel out
         sums = ", ".join(f"bit_xor(hash(hash(_twolayer_row, {_value(column)})))" for column in some)
-        checksums += table.ask(f"SELECT {sums} FROM {_TRAINING.format(table.whole)}")[0]
+        checksums += table.ask(f"SELECT {sums} FROM {TRAINING.format(table.whole)}")[0]
     first: dict[Any, str] = {}
     pairs = [
         (column.name, first.setdefault((column.key, checksum), column.name))
@@ -434,15 +280,15 @@ def _find_twins(table: Table, used: Sequence[_Findings]) -> list[tuple[str, str]
     return [(name, earlier) for name, earlier in pairs if earlier != name]
 
 
-def _tells_target(table: Table, column: _Findings) -> bool:
+def _tells_target(table: Table, column: Findings) -> bool:
     """Tell whether each value of a column goes with one class only."""
-    pairs = f"SELECT DISTINCT {_value(column)} AS v, _twolayer_code AS code FROM {_TRAINING.format(table.whole)}"
+    pairs = f"SELECT DISTINCT {_value(column)} AS v, _twolayer_code AS code FROM {TRAINING.format(table.whole)}"
     figures = "count(*), count(DISTINCT v), count(DISTINCT code)"
     n_pairs, n_values, n_codes = table.ask(f"SELECT {figures} FROM ({pairs}) WHERE v IS NOT NULL")[0]
     return bool(n_pairs == n_values and n_codes > 1)
 
 
-def _warn_of_rows(table: Table, found: Sequence[_Findings], n_test: int) -> list[str]:
+def _warn_of_rows(table: Table, found: Sequence[Findings], n_test: int) -> list[str]:
     """Return sentences about rows that are the same: held out and learned from, or of different classes."""
     values = ", ".join(_value(column) for column in found if column.encoded)
     rows = f"{table.whole} POSITIONAL JOIN _twolayer WHERE _twolayer_code >= 0"

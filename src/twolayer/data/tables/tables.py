@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from twolayer.aliases import Array
+from twolayer.data.encoding import CategoryColumn, Column, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.rows import Rows, split_evenly
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.errors import DataError, FileFormatError, SettingError, StorageError
 from twolayer.text import free_name, join, shorten
 
@@ -33,6 +33,7 @@ COUNTER = "file_row_number"  # DuckDB's name for the place of a row in its Parqu
 EXAMPLE_LENGTH = 40  # of a value in a sentence
 _INTERRUPT_SECONDS = 0.05  # from one to the next
 _THREAD_BYTES = 2**28  # that one thread of DuckDB's should have, for a group of rows of a Parquet file
+_DAY_MICROSECONDS = 86_400_000_000
 _EXPRESSIONS_AT_ONCE = 128  # the time to plan a query of more grows with their square
 _WIDE_QUERY = 20_000  # letters; DuckDB compares each part of a longer one with every other to find the same work twice
 _NUMBERS = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|BIGNUM")
@@ -61,8 +62,8 @@ class Table:
     ----------
     kinds : dict
         "number", "category", "date" or "other" of each column, in their order.
-    whole_numbers : set of str
-        Columns of whole numbers.
+    whole_numbers, durations : set of str
+        Columns of whole numbers, and those of dates that are spans of time.
     n_rows : int
     target : str or None
         The column of the classes, where the source says so.
@@ -80,6 +81,7 @@ class Table:
         types = {column: kind for column, kind, *_ in described if column not in counters}
         self.kinds = {column: _kind_of(kind) for column, kind in types.items()}
         self.whole_numbers = {column for column, kind in types.items() if _WHOLE.fullmatch(kind)}
+        self.durations = {column for column, kind in types.items() if kind == "INTERVAL"}
         self.n_rows = sum(n for _, _, n in parts)
 
     def ask(self, query: Sql, parameters: Any = None) -> list[tuple[Any, ...]]:
@@ -142,7 +144,7 @@ class TableRows(Rows):
     Parameters
     ----------
     table : Table
-    encoding : TableEncoding
+    encoding : Encoding
     block_rows : int, optional
         Rows in a block at most.
     dtype : numpy.dtype
@@ -155,7 +157,7 @@ class TableRows(Rows):
     """
 
     def __init__(
-        self, table: Table, encoding: TableEncoding, block_rows: int | None = None, dtype: Any = np.float32
+        self, table: Table, encoding: Encoding, block_rows: int | None = None, dtype: Any = np.float32
     ) -> None:
         self._table, self._encoding, self.dtype = table, encoding, np.dtype(dtype)
         self.shape = (table.n_rows, encoding.n_values)
@@ -166,7 +168,7 @@ class TableRows(Rows):
             if size
         ]
         self._blocks, self.blocks = blocks, tuple(size for _, _, size in blocks)
-        table.check_columns([column.name for column in encoding.columns], "which the model needs")
+        table.check_columns(list(dict.fromkeys(column.name for column in encoding.columns)), "which the model needs")
         self._expressions = [_expression(table, column, k) for k, column in enumerate(encoding.columns)]
         self._levels = {
             f"levels{k}": list(column.levels)
@@ -178,17 +180,7 @@ class TableRows(Rows):
         """Return the samples of one block."""
         part, start, size = self._blocks[block]
         raw = select(self._table, self._expressions, part, start, size, self._levels)
-        for column, values in zip(self._encoding.columns, raw, strict=True):
-            if isinstance(column, NumberColumn):
-                self._check_range(column, values)
-        return self._encoding.encode(raw, self.dtype)
-
-    def _check_range(self, column: NumberColumn, values: Array) -> None:
-        """Check that numbers are finite, and stay so when they are standardized."""
-        reach = float(np.finfo(self.dtype).max) * column.deviation
-        if ((values <= column.mean - reach) | (values >= column.mean + reach)).any():
-            what = "an infinite value" if np.isinf(values).any() else "a value too large to compute with"
-            raise DataError(f"Column {column.name!r} of {self._table.name} has {what}: repair it.")
+        return self._encoding.encode(raw, self.dtype, self._table.name)
 
 
 def select(
@@ -274,6 +266,15 @@ def as_number(name: str) -> Sql:
     return f"nullif(CAST({sql_name(name)} AS DOUBLE), 'nan'::DOUBLE)"
 
 
+def as_date_part(value: Sql, part: str) -> Sql:
+    """Return the SQL of a part of a date in UTC, one of `DATE_PARTS`, NULL where missing or infinite."""
+    microseconds = f"epoch_us({value})"
+    if part == "age":
+        return f"CAST({microseconds} AS DOUBLE) / {_DAY_MICROSECONDS}"
+    number = "isodow({}) - 1" if part == "weekday" else part + "({})"
+    return f"CAST({number.format(f'make_timestamp({microseconds})')} AS DOUBLE)"
+
+
 def as_text(name: str) -> Sql:
     """Return the SQL of a column's texts, NULL where missing."""
     text = f"CAST({sql_name(name)} AS VARCHAR)"
@@ -284,23 +285,26 @@ def as_text(name: str) -> Sql:
     return f"CASE WHEN list_position([{tokens}], {trimmed}) > 0 THEN NULL ELSE {trimmed} END"
 
 
-def _expression(table: Table, column: NumberColumn | CategoryColumn, k: int) -> Sql:
+def _expression(table: Table, column: Column, k: int) -> Sql:
     """Return the SQL of what a column's `encode` takes; DataError where the table's is of another kind."""
     kind, text = table.kinds[column.name], as_text(column.name)
-    wrong: str | None = {"date": "dates", "other": "neither numbers nor text"}.get(kind)
+    wrong = {"number": "numbers", "date": "dates", "other": "neither numbers nor text"}.get(kind)
+    if isinstance(column, UnusedColumn):
+        return "0"
     if isinstance(column, NumberColumn):
-        wanted = "numbers"
-        if kind == "number":
-            return f"coalesce({as_number(column.name)}, 'nan'::DOUBLE)"
+        wanted, sql_type = ("dates", "TIMESTAMP") if column.part else ("numbers", "DOUBLE")
+        value = sql_name(column.name) if column.part else as_number(column.name)
         if kind == "category":
-            where = f"{text} IS NOT NULL AND TRY_CAST({text} AS DOUBLE) IS NULL"
-            found = table.ask(f"SELECT {text} FROM {table.whole} WHERE {where} LIMIT 1")
+            value = f"TRY_CAST({text} AS {sql_type})"
+            found = table.ask(f"SELECT {text} FROM {table.whole} WHERE {text} IS NOT NULL AND {value} IS NULL LIMIT 1")
             wrong = f"text ({shorten(found[0][0], EXAMPLE_LENGTH)!r})" if found else None
-        sql = f"coalesce(TRY_CAST({text} AS DOUBLE), 'nan'::DOUBLE)"
+        number = as_date_part(value, column.part) if column.part else value
+        sql = f"coalesce({number}, 'nan'::DOUBLE)"
+        wrong = None if wrong == wanted else wrong
     else:
         wanted = f"categories such as {join(map(repr, column.levels[:3]))}"
-        if kind == "number" and column.name not in table.whole_numbers:
-            wrong = "decimal numbers"
+        if kind == "number":
+            wrong = None if column.name in table.whole_numbers else "decimal numbers"
         place = f"list_position($levels{k}::VARCHAR[], {text})"
         sql = f"CAST(coalesce({place}, CASE WHEN {text} IS NULL THEN -1 ELSE 0 END) AS INTEGER)"
     if wrong:
