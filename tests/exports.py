@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, Curve, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.tables import TableRows, as_table
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.equations import ACTIVATIONS
 from twolayer.export.c import field_names, identifier
 from twolayer.export.samples import SPACES
@@ -57,8 +57,15 @@ def make_model(seed, n_x, n_h, classes, *, dtype="float32", weight=1.0, output="
 
 def make_table_model(seed, columns, n_h, classes, **others):
     """Return a network of random parameters behind columns of a table."""
-    table = TableEncoding("target", tuple(columns))
-    return make_model(seed, table.n_values, n_h, classes, table=table, **others)
+    table = Encoding("target", tuple(columns))
+    return make_model(seed, table.n_values, n_h, classes, encoding=table, **others)
+
+
+def make_array_model(seed, columns, n_h, classes, **others):
+    """Return a network of random parameters behind columns of an array."""
+    encoding = Encoding(None, tuple(columns))
+    shape = (len(columns),)
+    return make_model(seed, encoding.n_values, n_h, classes, encoding=encoding, input_shape=shape, **others)
 
 
 CLASSES = st.one_of(
@@ -79,6 +86,38 @@ PLAIN_MODELS = st.builds(make_model, n_x=st.integers(1, 5), scale=st.sampled_fro
 
 
 @st.composite
+def curves(draw):
+    """Draw a curve; its knots are not so close that a rounding error of a number shows."""
+    x = draw(st.lists(st.integers(-5000, 5000), min_size=1, max_size=6, unique=True))
+    y = draw(st.lists(st.floats(-3, 3), min_size=len(x), max_size=len(x)))
+    return Curve(draw(st.sampled_from("abc")), tuple(k / 4 for k in sorted(x)), tuple(y), draw(st.floats(-3, 3)))
+
+
+def numbers(name):
+    """Draw a column of numbers of a name."""
+    numbers = st.tuples(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.booleans(), st.sampled_from([0.0, 3.0, 0.5]))
+    return st.builds(
+        lambda own, curves: NumberColumn(name, *own, tuple(curves)), numbers, st.lists(curves(), max_size=2)
+    )
+
+
+@st.composite
+def dates(draw, name):
+    """Draw the parts of a column of dates."""
+    parts = [part for part in DATE_PARTS if draw(st.booleans())] or ["age"]
+    flagged = draw(st.booleans())
+    drawn = [dataclasses.replace(draw(numbers(name)), part=part, flagged=False) for part in parts]
+    return [*drawn[:-1], dataclasses.replace(drawn[-1], flagged=flagged)]
+
+
+@st.composite
+def array_columns(draw):
+    """Draw columns of an array, at least one of which is used."""
+    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=4).filter(any))
+    return [draw(numbers(f"x{k}")) if used else UnusedColumn(f"x{k}") for k, used in enumerate(kinds)]
+
+
+@st.composite
 def columns(draw):
     """Draw columns of a table with names that DuckDB, too, tells apart."""
     names = draw(
@@ -87,27 +126,43 @@ def columns(draw):
     levels = LABELS_OF_TEXT.filter(lambda level: level and level == level.strip(SPACES))
     drawn = []
     for name in names:
-        flagged = draw(st.booleans())
-        if draw(st.booleans()):
-            drawn.append(NumberColumn(name, draw(st.floats(-1e3, 1e3)), draw(st.floats(1e-3, 1e3)), flagged))
+        kind = draw(st.sampled_from(["number", "category", "date"]))
+        if kind == "number":
+            drawn.append(draw(numbers(name)))
+        elif kind == "date":
+            drawn += draw(dates(name))
         else:
             own = tuple(draw(st.lists(levels, min_size=1, max_size=4, unique=True)))
-            drawn.append(CategoryColumn(name, own, draw(st.booleans()), flagged))
+            drawn.append(CategoryColumn(name, own, draw(st.booleans()), draw(st.booleans())))
     return drawn
 
 
 TABLE_MODELS = st.builds(make_table_model, columns=columns(), **SETTINGS)
+ARRAY_MODELS = st.builds(make_array_model, columns=array_columns(), **SETTINGS)
+MODELS = PLAIN_MODELS | ARRAY_MODELS | TABLE_MODELS
 
 
 def make_rows(model, n, seed=0):
     """Return rows for a model: numbers, or a dict of numbers and texts, with missing and unknown ones among them."""
     random = np.random.default_rng(seed)
-    if model.table is None:
+    if model.encoding is None:
         return (random.standard_normal((n, model.n_features)) * model.scale).tolist()
-    return [{column.name: _value(column, random) for column in model.table.columns} for _ in range(n)]
+    if model.table is None:
+        return [[_value(column, random) for column in model.encoding.columns] for _ in range(n)]
+    return [{column.name: _value(column, random) for column, *_ in model.table.fields} for _ in range(n)]
 
 
 def _value(column, random):
+    if isinstance(column, UnusedColumn):
+        return random.choice([0.0, 1e300, -5.0]).item()
+    if isinstance(column, NumberColumn) and column.part:
+        return (
+            None
+            if random.random() < 0.2
+            else random.choice([random.integers(-240_000_000_000, 10**12) / 4, 86_400.0]).item()
+        )
+    if isinstance(column, NumberColumn) and (column.clip or column.curves) and random.random() < 0.3:
+        return random.choice([-1e5, 1e7, *(x for curve in column.curves for x in curve.x)]).item()
     if isinstance(column, NumberColumn):
         return None if random.random() < 0.2 else column.mean + column.deviation * random.standard_normal()
     texts = [None, "", "NA", " ? ", "none of them", *column.levels]
@@ -119,10 +174,17 @@ def _value(column, random):
 
 def as_columns(model, rows):
     """Return rows of a table as the mapping of columns that a model takes."""
-    return {
-        column.name: np.array([row[column.name] for row in rows], float if isinstance(column, NumberColumn) else object)
-        for column in model.table.columns
-    }
+    return {column.name: _as_column(column, [row[column.name] for row in rows]) for column, *_ in model.table.fields}
+
+
+def _as_column(column, values):
+    if not isinstance(column, NumberColumn):
+        return np.array(values, object)
+    numbers = np.array(values, float)
+    if not column.part:
+        return numbers
+    microseconds = (np.nan_to_num(numbers) * 1e6).astype(np.int64).astype("datetime64[us]")
+    return np.where(np.isnan(numbers), np.datetime64("NaT"), microseconds)
 
 
 def exact_probabilities(model, rows):
@@ -249,10 +311,10 @@ def run_c(model, rows, folder, name="net", compiler="gcc", flags=(*STRICT_C, *SA
     prefix = identifier(name, "model")
     if model.table is None:
         n = 1
-        read = f"double row[{prefix}_n_inputs];\n#define ROW row\n"
-        read += f"for (int k = 0; k < {prefix}_n_inputs; k++) row[k] = read_number();"
+        read = f"double row[{prefix}_row_size];\n#define ROW row\n"
+        read += f"for (int k = 0; k < {prefix}_row_size; k++) row[k] = read_number();"
     else:
-        n = len(model.table.columns)
+        n = len(model.table.fields)
         read = f"{prefix}_row row;\n#define ROW &row\n"
         for k, (column, field) in enumerate(_fields(model)):
             how = "number()" if isinstance(column, NumberColumn) else f"text(texts[{k}])"
@@ -274,15 +336,16 @@ def run_c(model, rows, folder, name="net", compiler="gcc", flags=(*STRICT_C, *SA
 
 
 def _fields(model):
-    return zip(model.table.columns, field_names(column.name for column in model.table.columns), strict=True)
+    columns = [column for column, *_ in model.table.fields]
+    return zip(columns, field_names(column.name for column in columns), strict=True)
 
 
 def _values(model, row):
     if model.table is None:
-        return row
+        return [math.nan if value is None else value for value in row]
     return [
         math.nan if isinstance(column, NumberColumn) and row[column.name] is None else row[column.name]
-        for column in model.table.columns
+        for column, *_ in model.table.fields
     ]
 
 

@@ -16,12 +16,13 @@ from tests.exports import (
     change_number,
     check,
     find,
+    make_array_model,
     make_model,
     make_rows,
     make_table_model,
     run_c,
 )
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, Curve, NumberColumn, UnusedColumn
 from twolayer.export.c import c_text, field_names, identifier, to_c
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.sampled_from(HOSTILE)
@@ -29,6 +30,10 @@ TABLE = make_table_model(
     1, [NumberColumn("a", 1.0, 2.0, flagged=True), CategoryColumn("b", ("x", "y"), rare=True)], 3, ("p", "q", "r")
 )
 PLAIN = make_model(1, 4, 3, (0, 1), scale=2.0)
+CURVES = (Curve("a", (0.0, 2.0, 8.0), (0.0, 3.0, 1.0), 0.5), Curve("b", (1.0,), (2.0,)))
+BENT = NumberColumn("a", 1.0, 2.0, flagged=True, clip=3.0, curves=CURVES)
+ARRAY = make_array_model(1, [BENT, UnusedColumn("b"), NumberColumn("c", 0.0, 1.0)], 3, "abc", output="softmax")
+DATES = make_table_model(1, [BENT, *(NumberColumn("when", 1.0, 9.0, part=part) for part in DATE_PARTS)], 3, (0, 1))
 
 
 def build(folder, sources, flags=STRICT_C, program="gcc"):
@@ -43,7 +48,7 @@ def build(folder, sources, flags=STRICT_C, program="gcc"):
     return run.stdout, run.returncode
 
 
-@pytest.mark.parametrize("model", [PLAIN, TABLE], ids=["plain", "table"])
+@pytest.mark.parametrize("model", [PLAIN, TABLE, ARRAY, DATES], ids=["plain", "table", "array", "dates"])
 @pytest.mark.parametrize(
     ("program", "flags"),
     [

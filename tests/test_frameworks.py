@@ -16,16 +16,15 @@ from sklearn.pipeline import Pipeline
 import twolayer
 from tests.exports import (
     HOSTILE,
-    PLAIN_MODELS,
+    MODELS,
     SETTINGS,
-    TABLE_MODELS,
     check,
     columns,
     make_model,
     make_rows,
     make_table_model,
 )
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
+from twolayer.data.encoding import CategoryColumn, NumberColumn
 from twolayer.export.programs import to_keras, to_sklearn, to_torch
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -86,7 +85,7 @@ def test_any_model_is_exported_truly(framework, model, seed):
 
 
 @FEW
-@given(model=PLAIN_MODELS | TABLE_MODELS, seed=st.integers(0, 99))
+@given(model=MODELS, seed=st.integers(0, 99))
 @example(make_model(3, 1, 2, (0, 1, -1), weight=30.0, activation="relu"), 0)  # a sum of outputs of 1e-100
 def test_weights_of_any_size_stay_exact_in_scikit_learn(model, seed):
     """It computes in float64, so that weights of 1e30 do no harm."""

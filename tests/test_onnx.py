@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import twolayer
+from tests import exports
 from tests.strategies import SEEDS
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, Curve, Encoding, NumberColumn, fit_encoding
 from twolayer.data.tables import as_table
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.equations import ACTIVATIONS
 from twolayer.errors import DataError, SettingError
 from twolayer.export import onnx as module
@@ -71,7 +72,7 @@ def test_a_thousand_digits_have_the_probabilities_of_the_model(name):
     """Raw pixels go in: the graph divides them."""
     digits, kwargs = DIGITS[name]
     X, y, X_test, _ = twolayer.load_mnist(digits)
-    model, _ = twolayer.fit_model(X, y, scale=255.0, max_iter=15, **kwargs)
+    model, _ = twolayer.fit_model(X, y, scale=255.0, recipe="none", max_iter=15, **kwargs)
     samples = X_test[:1000]
 
     check_same(model, samples, {"X": samples.astype(model.parameters["W1"].dtype)})
@@ -133,8 +134,8 @@ def test_the_first_of_equals_is_the_answer(n_classes):
 def test_any_number_of_rows_goes_in(table):
     """None, one, many."""
     random = np.random.default_rng(0)
-    encoding = TableEncoding("y", (CategoryColumn("a", ("p", "q"), rare=True), NumberColumn("b", 0.0, 1.0)))
-    model = make_model(random, 4, "xyz", table=encoding if table else None)
+    encoding = Encoding("y", (CategoryColumn("a", ("p", "q"), rare=True), NumberColumn("b", 0.0, 1.0)))
+    model = make_model(random, 4, "xyz", encoding=encoding if table else None)
     content = to_bytes(model)
 
     for n in (0, 1, 1000):
@@ -174,7 +175,7 @@ def tables(draw):
     own = st.sampled_from(["label", "probabilities", "W1", "Gemm4", "X", "classes", "label_", "n"])
     drawn = draw(st.lists(names | own, min_size=1, max_size=4, unique_by=str.casefold))
     parts = [draw(columns(name)) for name in drawn]
-    return TableEncoding("\0target", tuple(part[0] for part in parts)), {part[0].name: part[1] for part in parts}
+    return Encoding("\0target", tuple(part[0] for part in parts)), {part[0].name: part[1] for part in parts}
 
 
 @given(tables(), st.sampled_from(["float32", "float64"]), st.sampled_from(["ab", "abc"]), SEEDS)
@@ -182,7 +183,7 @@ def tables(draw):
 def test_any_table_has_the_probabilities_of_the_model(table, dtype, classes, seed):
     """Odd names, odd levels, white space, large means, missing values."""
     encoding, values = table
-    model = make_model(np.random.default_rng(seed), encoding.n_values, classes, dtype=dtype, table=encoding)
+    model = make_model(np.random.default_rng(seed), encoding.n_values, classes, dtype=dtype, encoding=encoding)
     feeds = {
         column.name: np.array(values[column.name], float if isinstance(column, NumberColumn) else object)[:, None]
         for column in encoding.columns
@@ -191,17 +192,66 @@ def test_any_table_has_the_probabilities_of_the_model(table, dtype, classes, see
     check_same(model, as_table(values), feeds)
 
 
+def feeds_of(model, rows):
+    """Return the inputs of rows: of an array in one, NaN where missing, else one a column, dates in seconds."""
+    if model.table is None:
+        return {"X": np.array(rows, float)}
+    feeds = {}
+    for column, *_ in model.table.fields:
+        values = [row[column.name] for row in rows]
+        numbers = isinstance(column, NumberColumn)
+        feeds[column.name] = np.array(
+            values if numbers else [value or "" for value in values], float if numbers else object
+        )
+    return {name: values[:, None] for name, values in feeds.items()}
+
+
+@settings(max_examples=3 * settings.default.max_examples // 5)
+@given(model=exports.ARRAY_MODELS | exports.TABLE_MODELS, seed=st.integers(0, 9))
+def test_any_encoding_has_the_probabilities_of_the_model(model, seed):
+    """Clips, curves, parts of dates, unused and missing numbers."""
+    names = [] if model.table is None else [column.name for column in model.table.columns]
+    assume(not any("\0" in text for text in names))
+    assume(all(isinstance(label, str) or -(2**63) <= label < 2**63 for label in model.classes))
+    assume(not any(isinstance(label, str) and "\0" in label for label in model.classes))
+    assume(max(np.abs(value).max() for value in model.parameters.values()) < 10)
+    rows = exports.make_rows(model, 20, seed)
+    samples = np.array(rows, float) if model.table is None else exports.as_columns(model, rows)
+
+    check_same(model, samples, feeds_of(model, rows))
+
+
+@pytest.mark.parametrize("scaling", ["standard", "clip", "quantile", "bins"])
+def test_a_thousand_rows_of_an_array_have_the_probabilities_of_the_model(scaling):
+    """Of a committee's size, in float32, with missing numbers and a column that never changed."""
+    random = np.random.default_rng(0)
+    X = np.exp(random.standard_normal((3000, 7)))
+    X[:, 3], X[::9, 5] = 4.0, np.nan
+    encoding = fit_encoding(X, scaling)
+    n_x = encoding.n_values
+    model = replace(make_model(random, n_x, "abc", n_h=512, dtype="float32"), encoding=encoding, input_shape=(7,))
+    model = replace(model, parameters={name: value / 8 for name, value in model.parameters.items()})
+
+    check_same(model, X[:1000], {"X": X[:1000]})
+
+
 def test_a_file_of_numbers_alone_is_for_older_readers():
     """Operators 17 in format 8; 20 in 9 only where texts are compared; the checker agrees with both."""
     random = np.random.default_rng(0)
     number, category = NumberColumn("a", 0.0, 1.0, True), CategoryColumn("b", ("p",), True, True)
+    curve = Curve("c", (0.0, 1.0), (0.0, 1.0))
+    bent = (
+        replace(number, clip=3.0, curves=(curve,)),
+        *(NumberColumn("d", 0.0, 1.0, part=part) for part in DATE_PARTS),
+    )
     models = {
         (17, 8): [
             make_model(random, 3, "ab", scale=255.0),
             make_model(random, 3, "abc"),
-            make_model(random, 2, "ab", table=TableEncoding("y", (number,))),
+            make_model(random, 2, "ab", encoding=Encoding("y", (number,))),
+            make_model(random, 9, "ab", encoding=Encoding("y", bent)),
         ],
-        (20, 9): [make_model(random, 5, "ab", dtype="float32", table=TableEncoding("y", (number, category)))],
+        (20, 9): [make_model(random, 5, "ab", dtype="float32", encoding=Encoding("y", (number, category)))],
     }
     for (opset, ir_version), of_these in models.items():
         for model in of_these:
@@ -237,15 +287,15 @@ def test_a_missing_package_is_named_by_its_extra(monkeypatch, small_model, packa
 UNWRITABLE = {
     "a class of 65 bits": (lambda random: make_model(random, 1, (0, 2**63)), "64-bit integers"),
     "a column without a name": (
-        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (NumberColumn("", 0.0, 1.0),))),
+        lambda random: make_model(random, 1, "ab", encoding=Encoding("y", (NumberColumn("", 0.0, 1.0),))),
         "the name ''",
     ),
     "a column with a NUL": (
-        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (NumberColumn("a\0b", 0.0, 1.0),))),
+        lambda random: make_model(random, 1, "ab", encoding=Encoding("y", (NumberColumn("a\0b", 0.0, 1.0),))),
         r"rename that column",
     ),
     "a level that no regular expression holds": (
-        lambda random: make_model(random, 1, "ab", table=TableEncoding("y", (CategoryColumn("a", ("x" * 10**6,)),))),
+        lambda random: make_model(random, 1, "ab", encoding=Encoding("y", (CategoryColumn("a", ("x" * 10**6,)),))),
         "cannot run this model",
     ),
 }

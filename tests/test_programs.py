@@ -4,27 +4,30 @@ import math
 import re
 import subprocess
 import sys
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.exports import (
     HOSTILE,
-    PLAIN_MODELS,
+    MODELS,
     TABLE_MODELS,
     as_columns,
     change_number,
     check,
     find,
+    make_array_model,
     make_model,
     make_rows,
     make_table_model,
 )
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, Curve, NumberColumn, UnusedColumn
 from twolayer.data.tables import MISSING, TableRows, as_table
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
 from twolayer.export import programs
 from twolayer.export.programs import read, to_js, to_python
 
@@ -49,7 +52,7 @@ def plain_net():
 
 
 @settings(max_examples=3 * settings.default.max_examples // 5)
-@given(model=st.one_of(PLAIN_MODELS, TABLE_MODELS), seed=st.integers(0, 9))
+@given(model=MODELS, seed=st.integers(0, 9))
 def test_any_model_says_the_same(model, seed):
     """As a module, of rows with every kind of value."""
     net = load(to_python(model, "net"))
@@ -68,7 +71,7 @@ def test_the_preprocessing_is_the_tables_own(model, seed):
     rows = make_rows(model, 20, seed)
     expected = TableRows(as_table(as_columns(model, rows)), model.table, dtype=np.float64).read(0)
 
-    np.testing.assert_array_equal([encode(row) for row in rows], expected)
+    np.testing.assert_allclose([encode(row) for row in rows], expected, rtol=1e-14, atol=1e-14)
 
 
 def test_the_preprocessing_of_plain_rows_divides_by_the_scale():
@@ -138,6 +141,86 @@ def test_a_wrong_row_of_a_table_is_refused(table_net, row, sentence):
     """In one sentence that names the column, as a ValueError."""
     with pytest.raises(ValueError, match=sentence):
         table_net["predict"](row)
+
+
+@pytest.fixture(scope="module")
+def array_net():
+    curve = Curve("bin 1", (0.0, 8.0), (0.0, 1.0), 0.5)
+    columns = [NumberColumn("a", 1.0, 2.0, flagged=True, clip=3.0, curves=(curve,)), UnusedColumn("b")]
+    return load(to_python(make_array_model(1, columns, 2, (0, 1)), "net"))
+
+
+def test_rows_of_an_encoded_array_are_sequences(array_net):
+    """Of numbers, in any form; missing ones are None or NaN, and nobody looks at what is not used."""
+    encode = array_net["encode"]
+
+    for row in ([3, 0], (3.0, None), np.array([3.0, np.inf])):
+        assert encode(row) == [1 / math.sqrt(1 + 1 / 9), 0.375, 0.0]
+    for missing in (None, math.nan, "NA", ""):
+        assert encode([missing, 0]) == [0.0, 0.5, 1.0]
+    np.testing.assert_allclose(encode([1e308, 0]), [3, 1, 0], rtol=1e-15)
+    np.testing.assert_allclose(encode([-1e308, 0]), [-3, 0, 0], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ([1], "must have 2 numbers, this one has 1"),
+        ([1, 2, 3], "must have 2 numbers, this one has 3"),
+        (7, "must be a sequence of numbers"),
+        (None, "must be a sequence of numbers"),
+        (["x", 2], "'a' takes a number, not 'x'"),
+        ([math.inf, 2], "'a' takes a number within range, not inf"),
+        ([10**400, 2], "'a' takes a number"),
+        ([datetime(2020, 1, 1, tzinfo=UTC), 2], "'a' takes a number"),
+    ],
+)
+def test_a_wrong_row_of_an_encoded_array_is_refused(array_net, row, sentence):
+    """In one sentence, as a ValueError."""
+    with pytest.raises(ValueError, match=sentence):
+        array_net["predict"](row)
+
+
+@pytest.fixture(scope="module")
+def date_net():
+    columns = [NumberColumn("when", 0.0, 1.0, part=part) for part in DATE_PARTS]
+    return load(to_python(make_table_model(1, columns, 2, (0, 1)), "net"))
+
+
+LEAP_DAY = datetime(2020, 2, 29, 22, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        LEAP_DAY,
+        LEAP_DAY.replace(tzinfo=None),
+        LEAP_DAY.astimezone(timezone(timedelta(hours=9))),
+        LEAP_DAY.timestamp(),
+        int(LEAP_DAY.timestamp()),
+        f" {LEAP_DAY.timestamp():.0f}",
+        np.float64(LEAP_DAY.timestamp()),
+        pd.Timestamp(LEAP_DAY),
+    ],
+)
+def test_dates_come_in_several_forms(date_net, date):
+    """As seconds since 1970 and as objects, which without a time zone are in UTC."""
+    assert date_net["encode"]({"when": date}) == [2020, 2, 29, 5, 22, 18321.9375]
+
+
+def test_a_day_begins_at_midnight(date_net):
+    """Also long ago; what is no date is missing."""
+    assert date_net["encode"]({"when": date(2021, 1, 1)}) == [2021, 1, 1, 4, 0, 18628]
+    assert date_net["encode"]({"when": date(1, 1, 1)}) == [1, 1, 1, 0, 0, -719162]
+    assert date_net["encode"]({"when": -0.25}) == [1969, 12, 31, 2, 23, -0.25 / 86400]
+    assert date_net["encode"]({"when": pd.NaT}) == [0.0] * 6
+
+
+@pytest.mark.parametrize("value", ["soon", "2020-01-01", True, math.inf, [1], 10**400])
+def test_what_is_no_date_is_refused(date_net, value):
+    """In one sentence that names the column."""
+    with pytest.raises(ValueError, match=r"^Column 'when' takes a date, not "):
+        date_net["predict"]({"when": value})
 
 
 @pytest.mark.parametrize("missing", [None, math.nan, np.float32("nan"), *MISSING, " NA\t"])

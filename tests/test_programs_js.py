@@ -6,9 +6,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.exports import change_number, find, make_model, make_table_model, run_js
+from tests.exports import change_number, find, make_array_model, make_model, make_table_model, run_js
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, Curve, NumberColumn, UnusedColumn
 from twolayer.data.tables import MISSING
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
 from twolayer.export.programs import to_js
 
 COLUMNS = (NumberColumn("age", 40.0, 10.0, flagged=True), CategoryColumn("tree", ("ash", "3", "true"), rare=True))
@@ -75,6 +75,40 @@ def test_wrong_rows_of_a_table_are_refused():
     }
 
     assert refused(to_js(make_table_model(1, COLUMNS, 2, (0, 1)), "net"), rows) == list(rows.values())
+
+
+def test_rows_of_an_encoded_array_are_arrays():
+    """Of numbers, some of them missing; nobody looks at what is not used."""
+    curve = Curve("bin 1", (0.0, 8.0), (0.0, 1.0), 0.5)
+    columns = [NumberColumn("a", 1.0, 2.0, flagged=True, clip=3.0, curves=(curve,)), UnusedColumn("b")]
+    source = to_js(make_array_model(1, columns, 2, (0, 1)), "net")
+    rows = {
+        "[1]": ["RangeError", "A row must have 2 numbers, this one has 1."],
+        "7": ["TypeError", "A row must be an array of numbers."],
+        "['x', 2]": ["TypeError", 'Column "a" takes a number, not "x".'],
+        "[-Infinity, 2]": ["RangeError", 'Column "a" takes a number within range, not -Infinity.'],
+        "[new Date(0), 2]": ["TypeError", None],
+    }
+    values = ["[3, 0]", "new Float64Array([3, NaN])", "['3', null]", "[null, 0]", "[NaN, 0]", "[-1e308, 0]"]
+
+    *sentences, (kind, _) = refused(source, rows)
+    assert (*sentences, [kind, None]) == tuple(rows.values())
+    found = run(source, "\n".join(f"print(JSON.stringify(encode({value})));" for value in values))
+    three, missing = [1 / np.sqrt(1 + 1 / 9), 0.375, 0], [0, 0.5, 1]
+    np.testing.assert_allclose(found, [three, three, three, missing, missing, [-3, 0, 0]], rtol=1e-15)
+
+
+def test_dates_come_in_several_forms():
+    """As seconds since 1970 or as a Date; what is neither is refused, and an invalid Date is missing."""
+    columns = [NumberColumn("when", 0.0, 1.0, part=part) for part in DATE_PARTS]
+    source = to_js(make_table_model(1, columns, 2, (0, 1)), "net")
+    values = ["new Date('2020-02-29T22:30Z')", "1583015400", "'1583015400'", "-0.25", "new Date(NaN)", "null"]
+    code = "\n".join(f"print(JSON.stringify(encode({{ when: {value} }})));" for value in values)
+    leap_day = [2020, 2, 29, 5, 22, 18321.9375]
+
+    assert run(source, code) == [*[leap_day] * 3, [1969, 12, 31, 2, 23, -0.25 / 86400], *[[0] * 6] * 2]
+    wrong = ["{ when: 'soon' }", "{ when: true }", "{ when: Infinity }", "{ when: '2020-01-01' }"]
+    assert all('Column "when" takes a' in sentence for _, sentence in refused(source, wrong))
 
 
 def test_values_come_in_several_forms():

@@ -11,14 +11,13 @@ import twolayer
 from tests.exports import (
     HOSTILE,
     LANGUAGES,
-    PLAIN_MODELS,
-    TABLE_MODELS,
+    MODELS,
     check,
     make_model,
     make_rows,
     make_table_model,
 )
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn
+from twolayer.data.encoding import DATE_PARTS, CategoryColumn, NumberColumn, fit_encoding
 from twolayer.equations import ACTIVATIONS
 from twolayer.errors import DataError
 from twolayer.export.targets import TARGETS, export_model
@@ -41,7 +40,7 @@ COLUMNS = (
 def digits():
     """Return a network trained on the digits 0 and 1, and test digits."""
     X, y, X_test, _ = twolayer.load_mnist((0, 1))
-    model, _ = twolayer.fit_model(X, y, scale=255.0, input_shape=(28, 28))
+    model, _ = twolayer.fit_model(X, y, n_hidden=32, scale=255.0, input_shape=(28, 28))
     return model, X_test[::2][:1000].tolist()
 
 
@@ -64,8 +63,32 @@ def test_a_thousand_rows_of_a_table_get_the_models_probabilities(language, outpu
 
 
 @each_language
+@pytest.mark.parametrize("scaling", ["clip", "quantile", "bins"])
+def test_a_thousand_rows_of_an_array_get_the_models_probabilities(language, scaling, tmp_path):
+    """To the last digits of float64, of a network of many units: far and missing numbers, and a column not used."""
+    random = np.random.default_rng(0)
+    X = np.exp(random.standard_normal((3000, 7)))
+    X[:, 3], X[::9, 5], X[::7, 2] = 4.0, np.nan, 1e9
+    encoding = fit_encoding(X, scaling)
+    model = make_model(1, encoding.n_values, 512, "abc", encoding=encoding, input_shape=(7,), weight=0.1)
+    rows = np.where(np.isnan(X[:1000]), None, X[:1000]).tolist()
+
+    check(model, rows, LANGUAGES[language](model, rows, tmp_path), 1e-14)
+
+
+@each_language
+def test_a_thousand_dates_get_the_models_probabilities(language, tmp_path):
+    """Of the years 70 to 9891, in all parts, as DuckDB takes them for the model."""
+    columns = [NumberColumn("when", 1.0, 9.0, part=part, clip=3.0) for part in DATE_PARTS]
+    model = make_table_model(1, columns, 4, ["a", "b", "c"], activation="tanh")
+    rows = make_rows(model, 1000)
+
+    check(model, rows, LANGUAGES[language](model, rows, tmp_path), 1e-15)
+
+
+@each_language
 @FEW
-@given(model=st.one_of(PLAIN_MODELS, TABLE_MODELS), seed=st.integers(0, 99))
+@given(model=MODELS, seed=st.integers(0, 99))
 def test_any_model_is_exported_truly(language, model, seed, tmp_path):
     """Both types, each activation and output, two or more classes, whole numbers or texts, weights up to 1e30."""
     rows = make_rows(model, 20, seed)

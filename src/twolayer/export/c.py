@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twolayer.aliases import Label
+from twolayer.data.encoding import FAR
 from twolayer.equations import ACTIVATIONS
 from twolayer.export.description import THRESHOLD, describe, quote, summarize
 from twolayer.export.programs import STAND_IN, comment, file_name, read
@@ -74,6 +75,7 @@ def field_names(names: Iterable[str]) -> list[str]:
 def _places(description: dict[str, Any], prefix: str) -> dict[str, str]:
     """Return what stands in the places of the program."""
     vectors, columns = description["test_vectors"], description["input"].get("columns", [])
+    is_table = bool(columns) and "shape" not in description["input"]
     label, labels = _labels(description["classes"])
     ending = "f" if description["dtype"] == "float32" else ""
     literals = {name: [f"{value}{ending}" for value in description[name]] for name in ("b1", "b2")}
@@ -84,11 +86,15 @@ def _places(description: dict[str, Any], prefix: str) -> dict[str, str]:
         "n_hidden": len(literals["b1"]),
         "n_outputs": len(literals["b2"]),
         "n_classes": len(labels),
-        "n_columns": len(columns),
+        "n_columns": sum("unused" not in column for column in columns),
+        "n_entries": sum(1 if "levels" in column else _n_values(column) for column in columns),
+        "most_values": max((_n_values(column) for column in columns if "mean" in column), default=1),
         "n_samples": len(vectors),
-        "row_size": 1 if columns else len(weights["W1"][0]),
+        "row_size": 1 if is_table else len(vectors[0]["row"]),
         "is_softmax": int(description["output"] == "softmax"),
-        "is_table": int(bool(columns)),
+        "is_table": int(is_table),
+        "has_columns": int(bool(columns)),
+        "far": FAR,
         "has_long_texts": int(max(len(text.encode()) for text in texts) > _PORTABLE_BYTES),
         "threshold": THRESHOLD,
         "tolerance": description["tolerance"],
@@ -102,42 +108,82 @@ def _places(description: dict[str, Any], prefix: str) -> dict[str, str]:
         **{name: _lines(values) for name, values in literals.items()},
         **{name: _rows(values) for name, values in weights.items()},
         "test_shares": _rows(map(str, vector["shares"]) for vector in vectors),
-        **_table_places(description, prefix),
+        **(_table_places(description, prefix) if is_table else _array_places(description, prefix)),
+    }
+
+
+def _array_places(description: dict[str, Any], prefix: str) -> dict[str, str]:
+    """Return what stands in the places of columns and rows where these are arrays."""
+    columns, rows = description["input"].get("columns", []), [vector["row"] for vector in description["test_vectors"]]
+    return {
+        **dict.fromkeys(("fields", "missing", "spaces"), ""),
+        **_column_places(columns, [f"{k} * sizeof(double)" for k in range(len(columns))], prefix),
+        "test_rows": "\n".join(f"    {_lines(map(_number, row))}," for row in rows),
     }
 
 
 def _table_places(description: dict[str, Any], prefix: str) -> dict[str, str]:
-    """Return what stands in the places of columns and rows."""
-    columns, rows = description["input"].get("columns"), [vector["row"] for vector in description["test_vectors"]]
-    if columns is None:
-        names = ("fields", "missing", "spaces", "levels", "columns")
-        return {**dict.fromkeys(names, ""), "test_rows": "\n".join(f"    {_lines(map(str, row))}," for row in rows)}
-    fields, levels, entries, place = [], [], [], 0
-    for k, (column, field) in enumerate(zip(columns, field_names(column["name"] for column in columns), strict=True)):
-        known, is_text = column.get("levels", []), "levels" in column
-        fields.append(f"    {'const char *' if is_text else 'double '}{field}; /* {quote(shorten(column['name']))} */")
-        if known:
-            levels.append(f"static const {prefix}_text {prefix}_levels_{k}[] = {{{_texts(known)}}};")
-        n_values = (len(known) + column["rare"] if is_text else 1) + column["flagged"]
-        start = f"offsetof({prefix}_row, {field}), {is_text:d}, {place}, {n_values}, {column['flagged']:d}"
-        number = ", ".join(str(column.get(name, 0)) for name in ("mean", "deviation", "fill"))
-        end = f"{f'{prefix}_levels_{k}' if known else 'NULL'}, {len(known)}, {column.get('rare', False):d}"
-        entries.append(f"    {{{start}, {number}, {end}}},")
-        place += n_values
+    """Return what stands in the places of columns and rows where these are structs: a date is one field."""
+    columns, rows = description["input"]["columns"], [vector["row"] for vector in description["test_vectors"]]
+    known = {column["name"]: column for column in columns}
+    fields = dict(zip(known, field_names(known), strict=True))
+    lines = [
+        f"    {'const char *' if 'levels' in column else 'double '}{fields[name]}; /* {quote(shorten(name))} */"
+        for name, column in known.items()
+    ]
     return {
-        "fields": "\n".join(fields),
-        "levels": "\n".join(levels),
-        "columns": "\n".join(entries),
+        "fields": "\n".join(lines),
+        **_column_places(columns, [f"offsetof({prefix}_row, {fields[column['name']]})" for column in columns], prefix),
         **{name: _texts(description["input"][name]) for name in ("missing", "spaces")},
-        "test_rows": _rows([_value(column, row[column["name"]]) for column in columns] for row in rows),
+        "test_rows": _rows([_value(column, row[name]) for name, column in known.items()] for row in rows),
     }
 
 
-def _value(column: dict[str, Any], value: str | float | None) -> str:
+def _column_places(columns: Sequence[dict[str, Any]], offsets: Sequence[str], prefix: str) -> dict[str, str]:
+    """Return what stands in the place of the columns, and of their levels and curves, which are arrays of their own."""
+    parts, entries, place = [], [], 0
+    for k, (column, offset) in enumerate(zip(columns, offsets, strict=True)):
+        if "unused" in column:
+            continue
+        levels, curves = column.get("levels", []), column.get("curves", [])
+        if levels:
+            parts.append(f"static const {prefix}_text {prefix}_levels_{k}[] = {{{_texts(levels)}}};")
+        names = [f"{prefix}_points_{k}_{j}" for j in range(len(curves))]
+        for name, curve in zip(names, curves, strict=True):
+            parts.append(f"static const double {name}[] = {{{_lines(map(str, [*curve['x'], *curve['y']]))}}};")
+        if curves:
+            of = (f"{{{n}, {len(c['x'])}, {c['missing']}}}" for n, c in zip(names, curves, strict=True))
+            parts.append(f"static const {prefix}_curve {prefix}_curves_{k}[] = {{{_lines(of, 1)}}};")
+        kind = "c" if "levels" in column else column.get("part", "n")[0]
+        start = f"{offset}, '{kind}', {place}, {_n_values(column)}, {column['flagged']:d}"
+        number = ", ".join(str(column.get(name, 0)) for name in ("mean", "deviation", "fill", "clip"))
+        lists = (
+            f"{f'{prefix}_{name}_{k}' if each else 'NULL'}, {len(each)}"
+            for name, each in (("curves", curves), ("levels", levels))
+        )
+        entries.append(f"    {{{start}, {number}, {', '.join(lists)}, {column.get('rare', False):d}}},")
+        place += _n_values(column)
+    return {"parts": "\n".join(parts), "columns": "\n".join(entries)}
+
+
+def _n_values(column: dict[str, Any]) -> int:
+    """Return the number of values of a column."""
+    if "unused" in column:
+        return 0
+    own = len(column["levels"]) + column["rare"] if "levels" in column else 1 + len(column.get("curves", []))
+    return int(own + column["flagged"])
+
+
+def _number(value: float | None) -> str:
+    """Return the literal of a number, NAN where it is missing."""
+    return "NAN" if value is None else str(value)
+
+
+def _value(column: dict[str, Any], value: Any) -> str:
     """Return the literal of a value in a row."""
-    if value is None:
-        return "NULL" if "levels" in column else "NAN"
-    return c_text(value) if isinstance(value, str) else str(value)
+    if "levels" not in column:
+        return _number(value)
+    return "NULL" if value is None else c_text(value)
 
 
 def _labels(classes: Sequence[Label]) -> tuple[str, list[str]]:

@@ -1,5 +1,6 @@
 """The one description of a model that every export is made of: all that a program needs to predict, in JSON values."""
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from twolayer.aliases import Array, Label
+from twolayer.data.encoding import FAR, Column, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.tables import MISSING
-from twolayer.data.tables.encoding import Column, NumberColumn
 from twolayer.equations import ACTIVATIONS
 from twolayer.export.samples import SPACES, TOLERANCE, make_samples
 from twolayer.model import Model
@@ -65,7 +66,7 @@ def describe(model: Model, *, tolerance: float = TOLERANCE, every_digit: bool = 
 def to_json(model: Model, name: str) -> str:  # noqa: ARG001 - every target takes the name of the file
     """Return the description as a document in ASCII that also says in words what it computes."""
     description = describe(model, every_digit=True)
-    preprocessing = _PLAIN_RULES if model.table is None else _TABLE_RULES
+    preprocessing = _PLAIN_RULES if model.encoding is None else _encoding_rules(model.encoding)
     outputs = _TWO_RULES if len(model.classes) == 2 else _SEVERAL_RULES[model.output]
     return write({"about": summarize(model), "computes": [*preprocessing, *_NETWORK_RULES, *outputs], **description})
 
@@ -113,9 +114,10 @@ def quote_label(label: Label) -> str:
 def _input_in_words(model: Model) -> str:
     """Return what a row consists of."""
     if model.table is not None:
-        return f"{count(len(model.table.columns), 'column')} of a table, encoded as {model.n_features} numbers"
+        return f"{count(len(model.table.fields), 'column')} of a table, encoded as {model.n_inputs} numbers"
     shape = f" ({' x '.join(map(str, model.input_shape))})" * (len(model.input_shape) > 1)
-    return f"{model.n_features} numbers{shape}" + f", each divided by {model.scale:g}" * (model.scale != 1)
+    encoded = f", encoded as {model.n_inputs}" * (model.encoding is not None)
+    return f"{model.n_features} numbers{shape}{encoded}" + f", each divided by {model.scale:g}" * (model.scale != 1)
 
 
 def _numbers(values: Array, *, short: bool) -> list[list[float]]:
@@ -128,18 +130,38 @@ def _numbers(values: Array, *, short: bool) -> list[list[float]]:
 
 def _input(model: Model) -> dict[str, Any]:
     """Return what a row consists of, and how it becomes the values that enter the network."""
-    if model.table is None:
+    if model.encoding is None:
         return {"shape": list(model.input_shape), "scale": model.scale}
-    return {"missing": list(MISSING), "spaces": SPACES, "columns": [_column(column) for column in model.table.columns]}
+    shape = {"shape": list(model.input_shape)} if model.table is None else {}
+    columns = [_column(column) for column in model.encoding.columns]
+    return {**shape, "missing": list(MISSING), "spaces": SPACES, "columns": columns}
 
 
 def _column(column: Column) -> dict[str, Any]:
     """Return how a column is encoded."""
+    if isinstance(column, UnusedColumn):
+        return {"name": column.name, "unused": True}
     if isinstance(column, NumberColumn):
-        own: dict[str, Any] = {"mean": column.mean, "deviation": column.deviation, "fill": fill_of(column)}
+        own: dict[str, Any] = {"part": column.part} if column.part else {}
+        own |= {"mean": column.mean, "deviation": column.deviation, "fill": fill_of(column)}
+        own |= {"clip": column.clip} if column.clip else {}
+        own |= {"curves": [dataclasses.asdict(curve) for curve in column.curves]} if column.curves else {}
     else:
         own = {"levels": list(column.levels), "rare": column.rare}
     return {"name": column.name, **own, "flagged": column.flagged}
+
+
+def _encoding_rules(encoding: Encoding) -> list[str]:
+    """Return sentences about how a row becomes the values that enter the network, those that apply."""
+    numbers = [column for column in encoding.columns if isinstance(column, NumberColumn)]
+    rules = [_TABLE_RULE if encoding.target is not None else _ARRAY_RULE, *_MISSING_RULES]
+    rules += [_UNUSED_RULE] * any(isinstance(column, UnusedColumn) for column in encoding.columns)
+    rules += _DATE_RULES if any(column.part for column in numbers) else []
+    rules += _NUMBER_RULES
+    rules += [_CLIP_RULE] * any(column.clip for column in numbers)
+    rules += _CURVE_RULES if any(column.curves for column in numbers) else []
+    rules += _CATEGORY_RULES if encoding.target is not None else []
+    return [*rules, _FLAG_RULE]
 
 
 def _write_value(name: str, value: Any) -> str:
@@ -153,16 +175,35 @@ def _write_value(name: str, value: Any) -> str:
 
 
 _PLAIN_RULES = ["x is a row's numbers divided by input.scale."]
-_TABLE_RULES = [
-    "x is made of a row's values, column by column, in the order of input.columns.",
+_TABLE_RULE = "x is made of a row's values, column by column, in the order of input.columns."
+_ARRAY_RULE = "x is made of a row's numbers, the first by the first of input.columns, and so on."
+_MISSING_RULES = [
     "The characters of input.spaces are removed from both ends of a text.",
     "A value is missing if it is null, NaN or one of the texts of input.missing.",
+]
+_UNUSED_RULE = "A column that is unused makes no value."
+_DATE_RULES = [
+    "A column with part takes a date, seconds since the beginning of 1970 in UTC: its number is that part of the date.",
+    "Weekdays count from Monday, 0; hours are whole; age is the date in days, seconds / 86400.",
+    "Columns with part that have the same name take the same date.",
+]
+_NUMBER_RULES = [
     "A column with mean and deviation takes a number: (number - mean) / deviation, or fill where it is missing.",
+]
+_CLIP_RULE = (
+    "If it has clip, this u becomes u / sqrt(1 + (u / clip)^2), with u kept"
+    f" from -{FAR:g} * clip to {FAR:g} * clip before."
+)
+_CURVE_RULES = [
+    "If it has curves, each adds a value made of the number itself, or its missing where that is missing.",
+    "A curve is linear from each of its points (x, y) to the next; before the first and after the last it is constant.",
+]
+_CATEGORY_RULES = [
     "A column with levels takes a text: 1 at the place of its level, 0 at those of the others.",
     "If rare is true, a place after the levels is 1 for all other texts, else 0.",
-    "If flagged is true, one more value of the column is 1 where it is missing, else 0.",
     "In a column with levels, true and false are the texts true and false, and whole numbers their digits.",
 ]
+_FLAG_RULE = "If flagged is true, one more value of the column is 1 where it is missing, else 0."
 _NETWORK_RULES = [
     "z = W2 f(W1 x + b1) + b2, in float64. A row of W1 is a hidden unit, a row of W2 an output.",
     "f is the activation, element by element: expression, where fmax is the larger of two numbers.",

@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from twolayer.aliases import Array
+from twolayer.data.encoding import FAR, MAX_NUMBER, CategoryColumn, Encoding, NumberColumn
 from twolayer.data.tables import MISSING
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.equations import ACTIVATIONS
 from twolayer.errors import DataError, SettingError
 from twolayer.export.description import THRESHOLD, fill_of, summarize
@@ -27,8 +28,9 @@ def to_onnx(model: Model, name: str) -> bytes:  # noqa: ARG001 - every target ta
     """Return the content of an ONNX file of a model, which was run on some samples.
 
     A plain model has one input, `X` of shape (n, n_features), in the type of its parameters and before division by
-    `scale`. A model of a table has one input of shape (n, 1) for each column, with the column's name: double for
-    numbers, NaN where missing, and string for categories, as docs/model-format.md says of "Tables". The outputs are
+    `scale`; with an encoding, `X` is double, NaN where missing. A model of a table has one input of shape (n, 1) for
+    each column, with the column's name: double for numbers and for dates, which are seconds since 1970 in UTC, NaN
+    where missing, and string for categories, as docs/model-format.md says of "Tables". The outputs are
     `label` of shape (n,), int64 or string, and `probabilities` of shape (n, n_classes); if a column has one of these
     names, the output has an underscore more. Unlike the model itself, the graph predicts for numbers that are infinite.
     """
@@ -102,6 +104,34 @@ class _Graph:
         return name
 
 
+@dataclass(frozen=True)
+class _Term:
+    """A value of a graph in float64: what is computed with it becomes operators of the graph."""
+
+    graph: _Graph
+    name: str
+
+    def of(self, operator: str, *others: Any) -> "_Term":
+        """Return what an operator makes of it and of other terms, or constants."""
+        names = [other.name if isinstance(other, _Term) else self.graph.constant(other, np.float64) for other in others]
+        return _Term(self.graph, self.graph.add(operator, self.name, *names))
+
+    def __add__(self, other: Any) -> "_Term":
+        return self.of("Add", other)
+
+    def __sub__(self, other: Any) -> "_Term":
+        return self.of("Sub", other)
+
+    def __mul__(self, other: Any) -> "_Term":
+        return self.of("Mul", other)
+
+    def __truediv__(self, other: Any) -> "_Term":
+        return self.of("Div", other)
+
+    def __floordiv__(self, other: Any) -> "_Term":
+        return self.of("Div", other).of("Floor")
+
+
 def _to_proto(onnx: Any, model: Model) -> Any:
     """Return the ONNX model."""
     from importlib.metadata import version
@@ -128,10 +158,11 @@ def _inputs(onnx: Any, model: Model) -> list[Any]:
     """Return the descriptions of the inputs."""
     describe_input, types = onnx.helper.make_tensor_value_info, onnx.TensorProto
     if model.table is None:
-        number = onnx.helper.np_dtype_to_tensor_dtype(model.parameters["W1"].dtype)
+        own = onnx.helper.np_dtype_to_tensor_dtype(model.parameters["W1"].dtype)
+        number = own if model.encoding is None else types.DOUBLE
         return [describe_input(PLAIN_INPUT, number, ["n", model.n_features])]
     kinds = {NumberColumn: types.DOUBLE, CategoryColumn: types.STRING}
-    return [describe_input(column.name, kinds[type(column)], ["n", 1]) for column in model.table.columns]
+    return [describe_input(columns[0].name, kinds[type(columns[0])], ["n", 1]) for columns in model.table.fields]
 
 
 def _add_outputs(graph: _Graph, model: Model, index: str, values: str) -> list[Any]:
@@ -148,39 +179,111 @@ def _add_outputs(graph: _Graph, model: Model, index: str, values: str) -> list[A
 
 
 def _add_values(graph: _Graph, model: Model) -> str:
-    """Add what makes the values that enter the network, (n, n_features), and return its name."""
+    """Add what makes the values that enter the network, (n, n_inputs), and return its name."""
     dtype = model.parameters["W1"].dtype
-    if model.table is not None:
-        return _add_encoding(graph, model.table, dtype)
+    if model.encoding is not None:
+        return _add_encoding(graph, model.encoding, dtype)
     return PLAIN_INPUT if model.scale == 1 else graph.add("Div", PLAIN_INPUT, graph.constant(model.scale, dtype))
 
 
-def _add_encoding(graph: _Graph, table: TableEncoding, dtype: Any) -> str:
-    """Add the encoding of a table: its numbers all at once, each category, then every value to its place."""
-    numbers = [column for column in table.columns if isinstance(column, NumberColumn)]
-    parts, names = _add_numbers(graph, numbers) if numbers else ([], [])
-    for column in table.columns:
+def _add_encoding(graph: _Graph, encoding: Encoding, dtype: Any) -> str:
+    """Add an encoding: its numbers all at once, the curves of each, each category, then every value to its place."""
+    parts, names = _add_numbers(graph, encoding)
+    for k, column in enumerate(encoding.columns):
         if isinstance(column, CategoryColumn):
             parts.append(_add_category(graph, column))
-            names += [(column.name, k) for k in range(len(column.value_names))]
+            names += [(k, j) for j in range(column.n_values)]
     number = graph.onnx.helper.np_dtype_to_tensor_dtype(dtype)
     values = graph.add("Concat", *(graph.add("Cast", part, to=number) for part in parts), axis=1)
-    wanted = [(column.name, k) for column in table.columns for k in range(len(column.value_names))]
     place_of = {name: place for place, name in enumerate(names)}
-    places = graph.constant([place_of[name] for name in wanted], np.int64, "places")
-    return graph.add("Gather", values, places, axis=1)
+    wanted = [place_of[k, j] for k, column in enumerate(encoding.columns) for j in range(column.n_values)]
+    return graph.add("Gather", values, graph.constant(wanted, np.int64, "places"), axis=1)
 
 
-def _add_numbers(graph: _Graph, columns: Sequence[NumberColumn]) -> tuple[list[str], list[tuple[str, int]]]:
-    """Add the values of numbers and whether they are missing; return their names, and those of their columns."""
-    numbers = graph.add("Concat", *(column.name for column in columns), axis=1)
-    mean = graph.constant([column.mean for column in columns], np.float64, "mean")
-    deviation = graph.constant([column.deviation for column in columns], np.float64, "deviation")
+def _add_numbers(graph: _Graph, encoding: Encoding) -> tuple[list[str], list[tuple[int, int]]]:
+    """Add the values of numbers; return their names, and the places of their columns with those of the values there."""
+    columns = {k: column for k, column in enumerate(encoding.columns) if isinstance(column, NumberColumn)}
+    if not columns:
+        return [], []
+    numbers = _add_raw_numbers(graph, encoding, list(columns))
     missing = graph.add("IsNaN", numbers)
-    standardized = graph.add("Div", graph.add("Sub", numbers, mean), deviation)
-    fill = graph.constant([fill_of(column) for column in columns], np.float64, "fill")
-    values = graph.add("Where", missing, fill, standardized)
-    return [values, missing], [(column.name, k) for k in (0, 1) for column in columns]
+    fill = graph.constant([fill_of(column) for column in columns.values()], np.float64, "fill")
+    standardized = _add_standardized(_Term(graph, numbers), list(columns.values()))
+    parts, names = [graph.add("Where", missing, fill, standardized), missing], [(k, 0) for k in columns]
+    names += [(k, column.n_values - 1 if column.flagged else -1) for k, column in columns.items()]
+    for place, (k, column) in enumerate(columns.items()):
+        if column.curves:
+            x = graph.add("Gather", numbers, graph.constant([place], np.int64), axis=1)
+            parts.append(_add_curves(_Term(graph, x), column))
+            names += [(k, j + 1) for j in range(len(column.curves))]
+    return parts, names
+
+
+def _add_raw_numbers(graph: _Graph, encoding: Encoding, places: list[int]) -> str:
+    """Add the numbers of the columns at some places, (n, their number), and return their name."""
+    if encoding.target is None:
+        return graph.add("Gather", PLAIN_INPUT, graph.constant(places, np.int64), axis=1)
+    numbers = []
+    for columns in encoding.fields:
+        parts = [column.part for column in columns if isinstance(column, NumberColumn)]
+        dates = _date_parts(_Term(graph, columns[0].name)) if any(parts) else {}
+        numbers += [dates[part].name if part else columns[0].name for part in parts]
+    return graph.add("Concat", *numbers, axis=1)
+
+
+def _date_parts(seconds: "_Term") -> dict[str, "_Term"]:
+    """Return the parts of a date; years begin in March while they are computed, so that a leap day is the last one."""
+    days = seconds // 86_400
+    march = days + 719_468  # from the first of March of the year 0
+    century = (march * 4 + 3) // 146_097
+    rest = march - century * 146_097 // 4
+    year = (rest * 4 + 3) // 1461
+    rest = rest - year * 1461 // 4
+    month = (rest * 5 + 2) // 153
+    late = month // 10  # 1 for January and February, of the year that follows
+    return {
+        "year": century * 100 + year + late,
+        "month": month + 3 - late * 12,
+        "day": rest - (month * 153 + 2) // 5 + 1,
+        "weekday": days + 3 - (days + 3) // 7 * 7,
+        "hour": (seconds - days * 86_400) // 3600,
+        "age": seconds / 86_400,
+    }
+
+
+def _add_standardized(numbers: "_Term", columns: Sequence[NumberColumn]) -> str:
+    """Add numbers in standard deviations from their means, clipped where they have a bound, and return their name."""
+    u = (numbers - [column.mean for column in columns]) / [column.deviation for column in columns]
+    if not any(column.clip for column in columns):
+        return u.name
+    bound = np.array([column.clip or MAX_NUMBER for column in columns])  # which bounds nothing
+    with np.errstate(over="ignore"):
+        far = FAR * bound
+    u = u.of("Min", far).of("Max", -far)
+    v = u / bound
+    return (u / (v * v + 1).of("Sqrt")).name
+
+
+def _add_curves(x: "_Term", column: NumberColumn) -> str:
+    """Add the curves of a number, (n, their number), and return their name.
+
+    The knots of all of them are those of each: one index finds the line of every curve.
+    """
+    graph, knots = x.graph, np.unique([each for curve in column.curves for each in curve.x])
+    y = np.array([np.interp(knots, curve.x, curve.y) for curve in column.curves]).T
+    slope = np.zeros_like(y)
+    with np.errstate(over="ignore"):
+        slope[:-1] = (np.diff(y, axis=0) / np.diff(knots)[:, None]).clip(-MAX_NUMBER, MAX_NUMBER)
+    inside = x.of("Min", knots[-1]).of("Max", knots[0])
+    passed = graph.add("Cast", inside.of("GreaterOrEqual", knots).name, to=graph.onnx.TensorProto.INT64)
+    n_passed = graph.add("ReduceSum", passed, graph.axis, keepdims=0)
+    index = graph.add("Sub", n_passed, graph.constant(1, np.int64))
+    start, first, rise = (
+        _Term(graph, graph.add("Gather", graph.constant(table, np.float64), index, axis=0))
+        for table in (knots[:, None], y, slope)
+    )
+    missing = graph.constant([curve.missing for curve in column.curves], np.float64)
+    return graph.add("Where", x.of("IsNaN").name, missing, (first + rise * (inside - start)).name)
 
 
 def _add_category(graph: _Graph, column: CategoryColumn) -> str:
@@ -272,9 +375,10 @@ def _check(onnxruntime: Any, model: Model, content: bytes) -> None:
 def _feeds(model: Model, rows: Sequence[Any]) -> dict[str, Array]:
     """Return the inputs of samples."""
     if model.table is None:
-        return {PLAIN_INPUT: np.array(rows, model.parameters["W1"].dtype)}
+        dtype = model.parameters["W1"].dtype if model.encoding is None else np.float64
+        return {PLAIN_INPUT: np.array(rows, dtype)}
     feeds = {}
-    for column in model.table.columns:
+    for column, *_ in model.table.fields:
         dtype, missing = (np.float64, math.nan) if isinstance(column, NumberColumn) else (object, "")
         values = [missing if row[column.name] is None else row[column.name] for row in rows]
         feeds[column.name] = np.array(values, dtype)[:, None]

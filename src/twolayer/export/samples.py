@@ -2,14 +2,15 @@
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from twolayer.aliases import Array
+from twolayer.data.encoding import CategoryColumn, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.tables import MISSING
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
 from twolayer.errors import DataError
 from twolayer.model import Model
 from twolayer.text import free_name
@@ -18,19 +19,21 @@ SPACES = "\t\n\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2
 N_SAMPLES = 10
 TOLERANCE = 1e-6  # of probabilities that are computed in float64
 _ROUNDINGS = 10  # another order of additions may differ this many times as much as the model's own rounding
+_ANY_AGE = NumberColumn("", 15_000.0, 5_000.0)
+_DAYS = (-700_000, 2_900_000)  # years of one to four digits
 _CANDIDATES_EACH = 100
 _CANDIDATE_VALUES = 2**22
 
 
 @dataclass(frozen=True)
-class Samples:
+class SelfTest:
     """Samples with the probabilities of their classes.
 
     Attributes
     ----------
     rows : list
-        Lists of n_features numbers, before division by `scale`. For a model of a table, dicts of the columns' names to
-        a number, a text, or None where the value is missing.
+        Lists of n_features numbers, before division by `scale`, or None where one is missing. For a model of a table,
+        dicts of the columns' names to a number, a text, seconds since 1970 for a date, or None.
     probabilities : array of shape (n, n_classes), float64
         What the model gives when it computes in float64.
     deviation : float
@@ -47,11 +50,11 @@ class Samples:
         return TOLERANCE + _ROUNDINGS * self.deviation
 
 
-def make_samples(model: Model, n: int = N_SAMPLES) -> Samples:
+def make_samples(model: Model, n: int = N_SAMPLES) -> SelfTest:
     """Return samples that resemble data, ordered from uncertain to certain predictions.
 
-    Equal models give equal samples. For a table, the first sample has every value missing and the second has texts that
-    are no level; the others have levels, missing values, and texts with white space at their ends.
+    Equal models give equal samples. With an encoding, the first sample has every value missing. For a table, the second
+    has texts that are no level; the others have levels, missing values, and texts with white space at their ends.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def make_samples(model: Model, n: int = N_SAMPLES) -> Samples:
 
     Returns
     -------
-    Samples
+    SelfTest
 
     Raises
     ------
@@ -70,14 +73,14 @@ def make_samples(model: Model, n: int = N_SAMPLES) -> Samples:
     """
     parameters = model.parameters
     random = np.random.default_rng(zlib.crc32(b"".join(parameters[name].tobytes() for name in sorted(parameters))))
-    n_candidates = n + min(_CANDIDATES_EACH * n, _CANDIDATE_VALUES // model.n_features)
-    if model.table is None:
+    n_candidates = n + min(_CANDIDATES_EACH * n, _CANDIDATE_VALUES // model.n_inputs)
+    if model.encoding is None:
         X = _plain_rows(model, n_candidates, random)
         rows, always = X.tolist(), []
     else:
-        rows, X = _table_rows(model.table, n_candidates, random)
+        rows, X = _encoded_rows(model.encoding, n_candidates, random)
         always = [0, 1]
-    network = replace(model, table=None)
+    network = replace(model, encoding=None, input_shape=(model.n_inputs,))
     exact = in_type(network, np.float64)
     order = np.argsort(exact.predict_proba(X).max(axis=1), kind="stable")
     order = order[~np.isin(order, always)]
@@ -87,7 +90,7 @@ def make_samples(model: Model, n: int = N_SAMPLES) -> Samples:
     if not np.isfinite(probabilities).all():
         raise DataError("The outputs of the network are not finite numbers: train it again.")
     deviations = np.abs(network.predict_proba(X[chosen]) - probabilities)
-    return Samples([rows[k] for k in chosen], probabilities, float(np.nan_to_num(deviations, nan=1.0).max()))
+    return SelfTest([rows[k] for k in chosen], probabilities, float(np.nan_to_num(deviations, nan=1.0).max()))
 
 
 def in_type(model: Model, dtype: Any) -> Model:
@@ -110,25 +113,66 @@ def _round(values: Array, decimals: int) -> Array:
     return np.round(values, decimals) + 0.0
 
 
-def _table_rows(table: TableEncoding, n: int, random: np.random.Generator) -> tuple[list[dict[str, Any]], Array]:
-    """Return rows as dicts, and as the values that the encoding gives."""
-    columns = [
-        _numbers(column, n, random) if isinstance(column, NumberColumn) else _texts(column, n, random)
-        for column in table.columns
-    ]
-    names = [column.name for column in table.columns]
-    rows = [dict(zip(names, values, strict=True)) for values in zip(*(values for values, _ in columns), strict=True)]
-    return rows, table.encode([raw for _, raw in columns], np.float64)
+def _encoded_rows(encoding: Encoding, n: int, random: np.random.Generator) -> tuple[list[Any], Array]:
+    """Return rows, those of a table as dicts, and as the values that the encoding gives."""
+    values: list[list[Any]] = []
+    raw: list[Array] = []
+    names = []
+    for columns in encoding.fields:
+        names.append(columns[0].name)
+        if isinstance(columns[0], CategoryColumn):
+            texts, codes = _texts(columns[0], n, random)
+            values.append(texts)
+            raw.append(codes)
+            continue
+        numbers = _dates(columns, n, random) if getattr(columns[0], "part", "") else _numbers(columns[0], n, random)
+        values.append([None if math.isnan(number) else number for number in numbers.tolist()])
+        raw += [date_part(numbers, getattr(column, "part", "")) for column in columns]
+    is_table, X = encoding.target is not None, encoding.encode(raw, np.float64)
+    tuples = zip(*values, strict=True)
+    return [dict(zip(names, row, strict=True)) if is_table else list(row) for row in tuples], X
 
 
-def _numbers(column: NumberColumn, n: int, random: np.random.Generator) -> tuple[list[float | None], Array]:
-    """Return numbers around the mean, some of them missing."""
+def _numbers(column: NumberColumn | UnusedColumn, n: int, random: np.random.Generator) -> Array:
+    """Return numbers around the mean, some of them missing, and far ones where a column bends them."""
+    if isinstance(column, UnusedColumn):
+        return np.zeros(n)
+    z = random.standard_normal(n)
+    z = z * np.abs(z) if column.clip or column.curves else z
     decimals = 2 - math.floor(math.log10(column.deviation))
-    numbers = [round(column.mean + column.deviation * z, decimals) + 0.0 for z in random.standard_normal(n).tolist()]
-    missing = random.random(n) < 0.1
+    numbers = [round(column.mean + column.deviation * each, decimals) + 0.0 for each in z.tolist()]
+    return _without_some(np.array(numbers), random)
+
+
+def _dates(parts: Sequence[Any], n: int, random: np.random.Generator) -> Array:
+    """Return dates around the mean, as whole seconds, some of them missing."""
+    age = next((part for part in parts if part.part == "age"), _ANY_AGE)
+    days = (age.mean + age.deviation * random.standard_normal(n)).clip(*_DAYS)
+    return _without_some(np.round(days * 86_400), random)
+
+
+def _without_some(numbers: Array, random: np.random.Generator) -> Array:
+    """Return numbers, NaN in the place of some, and of the first."""
+    missing = random.random(len(numbers)) < 0.1
     missing[0] = True
-    values = [None if gone else number for number, gone in zip(numbers, missing.tolist(), strict=True)]
-    return values, np.where(missing, np.nan, numbers)
+    return np.where(missing, np.nan, numbers)
+
+
+def date_part(seconds: Array, part: str) -> Array:
+    """Return a part of dates in seconds since 1970, one of `DATE_PARTS`; numbers as they are if it is ""."""
+    if not part:
+        return seconds
+    time = np.floor(np.nan_to_num(seconds)).astype("datetime64[s]")
+    day, month = time.astype("datetime64[D]"), time.astype("datetime64[M]")
+    parts = {
+        "year": time.astype("datetime64[Y]").astype(np.int64) + 1970,
+        "month": month.astype(np.int64) % 12 + 1,
+        "day": (day - month.astype("datetime64[D]")).astype(np.int64) + 1,
+        "weekday": (day.astype(np.int64) + 3) % 7,
+        "hour": (time - day).astype(np.int64) // 3600,
+        "age": seconds / 86_400,
+    }
+    return np.where(np.isnan(seconds), np.nan, parts[part])
 
 
 def _texts(column: CategoryColumn, n: int, random: np.random.Generator) -> tuple[list[str | None], Array]:

@@ -1,12 +1,13 @@
 """A trained network as an object of a framework.
 
-    network()  # a new one each time; it takes rows of plain numbers, or what `encode` makes of a table's rows
+    network()  # a new one each time; it takes rows of numbers, or what `encode` makes of rows with columns
     predict(rows)  # the class of each row, one of `classes`
     predict_proba(rows)  # the probability of each class in their order, for each row
     self_test()  # the largest deviation from what twolayer computes
 
 A row is a sequence of numbers, as they were in the training data; for a model of a table it is a mapping of each
-column's name to a number or a text, None or NaN where missing. Run as a script, this file tests itself.
+column's name to a number, a text or a date, None or NaN where missing. A date is one of `datetime`, or seconds since
+1970 in UTC. Run as a script, this file tests itself.
 """
 
 import functools

@@ -1,5 +1,7 @@
 """What the Python programs share: the model, and how a row becomes values and outputs become a class."""
 
+import bisect
+import datetime as dt
 import json
 import math
 import operator
@@ -21,12 +23,17 @@ VECTORS = MODEL["test_vectors"]
 N_INPUTS = len(MODEL["W1"][0])
 SCALE = MODEL["input"].get("scale", 1.0)
 COLUMNS = MODEL["input"].get("columns")
+IS_TABLE = "shape" not in MODEL["input"]
+FAR = 1e9  # clip bounds from the mean: what is farther becomes the bound itself
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)  # noqa: UP017 - also for an older Python
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def encode(row, scale=SCALE):
     """Return the values that enter the network."""
-    return encode_numbers(row, scale) if COLUMNS is None else encode_columns(row)
+    if COLUMNS is None:
+        return encode_numbers(row, scale)
+    return encode_columns(row if IS_TABLE else by_place(row))
 
 
 def encode_numbers(row, scale):
@@ -42,12 +49,25 @@ def encode_numbers(row, scale):
     return values
 
 
+def by_place(row):
+    """Return a sequence of numbers as a mapping of their places to them."""
+    try:
+        values = dict(enumerate(row))
+    except TypeError:
+        raise ValueError("A row must be a sequence of numbers.") from None
+    if len(values) != len(COLUMNS):
+        raise ValueError(f"A row must have {len(COLUMNS)} numbers, this one has {len(values)}.")
+    return values
+
+
 def encode_columns(row):
-    """Return the values of a row that is a mapping of the columns' names to numbers and texts."""
+    """Return the values of a row that is a mapping of the columns' names, or places, to numbers and texts."""
     values = []
-    for column in COLUMNS:
+    for place, column in enumerate(COLUMNS):
+        if "unused" in column:
+            continue
         try:
-            value = row[column["name"]]
+            value = row[column["name"] if IS_TABLE else place]
         except (KeyError, TypeError, IndexError):
             raise ValueError(f"The row has no column {column['name']!r}.") from None
         value = without_missing(value)
@@ -66,17 +86,71 @@ def without_missing(value):
 
 
 def encode_number(column, value):
-    """Return a number in standard deviations from the mean, or the fill value of a missing one."""
+    """Return a number in standard deviations from the mean, and its curves; of a missing one what stands for it."""
+    curves = column.get("curves", [])
     if value is None:
-        return [column["fill"]]
-    is_number = bool(NUMBER.fullmatch(value)) if isinstance(value, str) else not isinstance(value, bool)
+        return [column["fill"], *(curve["missing"] for curve in curves)]
     try:
-        standardized = (float(value if is_number else "no number") - column["mean"]) / column["deviation"]
+        number = to_number(column, value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"Column {column['name']!r} takes a number, not {value!r}.") from None
-    if not math.isfinite(standardized):
+        kind = "date" if "part" in column else "number"
+        raise ValueError(f"Column {column['name']!r} takes a {kind}, not {value!r}.") from None
+    standardized = (number - column["mean"]) / column["deviation"]
+    if "clip" in column:
+        standardized = bend(standardized, column["clip"])
+    if not math.isfinite(number) or not math.isfinite(standardized):
         raise ValueError(f"Column {column['name']!r} takes a number within range, not {value!r}.")
-    return [standardized]
+    return [standardized, *(interpolate(curve["x"], curve["y"], number) for curve in curves)]
+
+
+def to_number(column, value):
+    """Return a value as a number; of a date, seconds since 1970 or one of `datetime`, the part that is the column's."""
+    if "part" in column and isinstance(value, dt.date):
+        value = to_seconds(value)
+    is_number = bool(NUMBER.fullmatch(value)) if isinstance(value, str) else not isinstance(value, bool)
+    number = float(value if is_number else "no number")
+    return float(part_of_date(number, column["part"])) if "part" in column else number
+
+
+def bend(u, clip):
+    """Return a number that approaches the bound `clip`."""
+    u = max(-FAR * clip, min(u, FAR * clip))
+    return u / math.sqrt(1 + (u / clip) ** 2)
+
+
+def interpolate(x, y, number):
+    """Return the value of a curve: constant before its first point and after its last one."""
+    if not x[0] <= number < x[-1]:
+        return y[0] if number < x[0] else y[-1]
+    k = bisect.bisect_right(x, number) - 1
+    return y[k] + (y[k + 1] - y[k]) / (x[k + 1] - x[k]) * (number - x[k])
+
+
+def to_seconds(date):
+    """Return the seconds since 1970; a date without a time zone is one in UTC."""
+    if not isinstance(date, dt.datetime):
+        date = dt.datetime(date.year, date.month, date.day)  # noqa: DTZ001
+    return ((date if date.tzinfo else date.replace(tzinfo=EPOCH.tzinfo)) - EPOCH).total_seconds()
+
+
+def part_of_date(seconds, part):
+    """Return a part of a date; its year begins in March while it is computed, so that a leap day is the last one."""
+    days = math.floor(seconds / 86400)
+    if part == "age":
+        return seconds / 86400
+    if part == "weekday":
+        return (days + 3) % 7
+    if part == "hour":
+        return math.floor((seconds - 86400 * days) / 3600)
+    days += 719468  # from the first of March of the year 0
+    century = (4 * days + 3) // 146097
+    days -= 146097 * century // 4
+    year = (4 * days + 3) // 1461
+    days -= 1461 * year // 4
+    month = (5 * days + 2) // 153
+    if part == "day":
+        return days - (153 * month + 2) // 5 + 1
+    return month + 3 - 12 * (month > 9) if part == "month" else 100 * century + year + (month > 9)
 
 
 def encode_category(column, value):

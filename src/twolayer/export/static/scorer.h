@@ -7,7 +7,8 @@
  *     net_self_test()           the largest deviation from what twolayer computes
  *
  * A row is a pointer to its numbers, as they were in the training data, or to a net_row, the struct of a table's row.
- * Nothing checks that the numbers are finite. In a table NAN and NULL are missing; with -ffast-math NAN is not detected.
+ * A date is a number, too: seconds since 1970 in UTC. Nothing checks that numbers are finite. Where there are columns,
+ * NAN and NULL are missing; with -ffast-math NAN is not detected.
  */
 
 #ifndef NET_H
@@ -24,11 +25,21 @@ typedef struct {
     size_t length;
 } net_text;
 
+/* A piecewise linear function of a number: all x of its points, then all y; and its value where that is missing. */
+typedef struct {
+    const double *points;
+    int n_points;
+    double missing;
+} net_curve;
+
 /* How a column becomes values, of which the first has a place among the inputs of the network. */
 typedef struct {
     size_t offset;
-    int is_text, place, n_values, flagged;
-    double mean, deviation, fill;
+    char kind; /* n: number, c: category, and of a date y: year, m: month, d: day, w: weekday, h: hour, a: age */
+    int place, n_values, flagged;
+    double mean, deviation, fill, clip;
+    const net_curve *curves;
+    int n_curves;
     const net_text *levels;
     int n_levels, rare;
 } net_column;
@@ -39,6 +50,8 @@ enum {
     net_n_outputs = @n_outputs@,
     net_n_classes = @n_classes@,
     net_n_columns = @n_columns@,
+    net_n_entries = @n_entries@,
+    net_most_values = @most_values@,
     net_n_samples = @n_samples@,
     net_row_size = @row_size@,
     net_is_softmax = @is_softmax@
@@ -47,6 +60,7 @@ enum {
 static const double net_threshold = @threshold@, net_tolerance = @tolerance@;
 
 #define NET_TABLE @is_table@
+#define NET_COLUMNS @has_columns@
 #define NET_LONG_TEXTS @has_long_texts@
 #if NET_LONG_TEXTS
 #pragma GCC diagnostic push
@@ -64,13 +78,18 @@ typedef struct {
 
 static const net_text net_missing[] = {@missing@};
 static const net_text net_spaces[] = {@spaces@};
-@levels@
+#else
+typedef double net_row;
+#endif
+
+#if NET_COLUMNS
+static const double net_far = @far@; /* clip bounds from the mean: what is farther becomes the bound itself */
+
+@parts@
 static const net_column net_columns[net_n_columns] = {
 @columns@
 };
 #else
-typedef double net_row;
-
 static const double net_scale = @scale@;
 #endif
 
@@ -100,13 +119,15 @@ static const @real@ net_b2[net_n_outputs] = {@b2@};
 #pragma GCC diagnostic pop
 #endif
 
-#if NET_TABLE
-/* What a column adds to the inputs: a value at its place, and a 1 at another one if that is not negative. */
+#if NET_COLUMNS
+/* An input of the network that is not 0. */
 typedef struct {
     int place;
     double value;
-    int missing;
 } net_entry;
+#endif
+
+#if NET_TABLE
 
 /* Returns a text without white space at its ends. */
 static inline net_text net_trim(const char *bytes)
@@ -138,63 +159,134 @@ static inline int net_find(net_text text, const net_text *texts, int n)
     return k;
 }
 
-/* Returns a number in standard deviations from the mean, or the fill value of a missing one. */
-static inline net_entry net_encode_number(const net_column *column, double number)
-{
-    net_entry entry = {column->place, column->fill, -1};
-    if (!isnan(number)) {
-        entry.value = (number - column->mean) / column->deviation;
-    } else if (column->flagged) {
-        entry.missing = column->place + column->n_values - 1;
-    }
-    return entry;
-}
-
-/* Returns a 1 at the place of a level, or at the place after the levels for all other texts where they have one. */
-static inline net_entry net_encode_text(const net_column *column, const char *bytes)
+/* Returns the place of a 1 among the values of a text: that of its level, of all others or of the missing, or -1. */
+static inline int net_encode_text(const net_column *column, const char *bytes)
 {
     const int n_missing = (int)(sizeof net_missing / sizeof net_missing[0]);
     const net_text text = net_trim(bytes);
-    net_entry entry = {column->place, 0.0, -1};
+    int level;
     if (net_find(text, net_missing, n_missing) < n_missing) {
-        entry.missing = column->flagged ? column->place + column->n_values - 1 : -1;
-    } else {
-        const int level = net_find(text, column->levels, column->n_levels);
-        if (level < column->n_levels || column->rare) {
-            entry.place += level;
-            entry.value = 1.0;
-        }
+        return column->flagged ? column->n_values - 1 : -1;
     }
-    return entry;
+    level = net_find(text, column->levels, column->n_levels);
+    return level < column->n_levels || column->rare ? level : -1;
+}
+#endif
+
+#if NET_COLUMNS
+/* Returns a part of a date; its year begins in March while it is computed, so that a leap day is the last one. */
+static inline double net_part(double seconds, char part)
+{
+    double days = floor(seconds / 86400), century, year, month;
+    if (part == 'a') {
+        return seconds / 86400;
+    }
+    if (part == 'w') {
+        return days + 3 - 7 * floor((days + 3) / 7);
+    }
+    if (part == 'h') {
+        return floor((seconds - 86400 * days) / 3600);
+    }
+    days += 719468; /* from the first of March of the year 0 */
+    century = floor((4 * days + 3) / 146097);
+    days -= floor(146097 * century / 4);
+    year = floor((4 * days + 3) / 1461);
+    days -= floor(1461 * year / 4);
+    month = floor((5 * days + 2) / 153);
+    if (part == 'd') {
+        return days - floor((153 * month + 2) / 5) + 1;
+    }
+    return part == 'm' ? month + 3 - 12 * (month > 9) : 100 * century + year + (month > 9);
 }
 
-/* Writes the entry of each column. */
-static inline void net_encode(const net_row *row, net_entry *entries)
+/* Returns the value of a curve: constant before its first point and after its last one. */
+static inline double net_interpolate(const net_curve *curve, double number)
 {
+    const double *x = curve->points, *y = curve->points + curve->n_points;
+    int k = 0, end = curve->n_points;
+    if (number < x[0]) {
+        return y[0];
+    }
+    while (k + 1 < end) {
+        const int middle = (k + end) / 2;
+        if (x[middle] <= number) {
+            k = middle;
+        } else {
+            end = middle;
+        }
+    }
+    return k + 1 == curve->n_points ? y[k] : y[k] + (y[k + 1] - y[k]) / (x[k + 1] - x[k]) * (number - x[k]);
+}
+
+/* Returns a number in standard deviations from the mean, clipped where the column has a bound. */
+static inline double net_standardize(const net_column *column, double number)
+{
+    const double far = net_far * column->clip;
+    double u = (number - column->mean) / column->deviation;
+    if (column->clip > 0.0) {
+        u = u > far ? far : u < -far ? -far : u;
+        u /= sqrt(1.0 + (u / column->clip) * (u / column->clip));
+    }
+    return u;
+}
+
+/* Writes the values of a number. */
+static inline void net_encode_number(const net_column *column, double given, double *values)
+{
+    const double number = column->kind == 'n' ? given : net_part(given, column->kind);
+    const int missing = isnan(given);
+    values[0] = missing ? column->fill : net_standardize(column, number);
+    for (int k = 0; k < column->n_curves; k++) {
+        values[1 + k] = missing ? column->curves[k].missing : net_interpolate(&column->curves[k], number);
+    }
+    if (column->flagged) {
+        values[column->n_values - 1] = missing;
+    }
+}
+
+/* Writes the inputs that are not 0, column by column, and returns their number. */
+static inline int net_encode(const net_row *row, net_entry *entries)
+{
+    int n = 0;
     for (int k = 0; k < net_n_columns; k++) {
         const net_column *column = &net_columns[k];
         const void *field = (const char *)row + column->offset;
-        entries[k] = column->is_text ? net_encode_text(column, *(const char *const *)field)
-                                     : net_encode_number(column, *(const double *)field);
+        double values[net_most_values];
+#if NET_TABLE
+        if (column->kind == 'c') {
+            const int place = net_encode_text(column, *(const char *const *)field);
+            if (place >= 0) {
+                entries[n].place = column->place + place;
+                entries[n++].value = 1.0;
+            }
+            continue;
+        }
+#endif
+        net_encode_number(column, *(const double *)field, values);
+        for (int j = 0; j < column->n_values; j++) {
+            entries[n].place = column->place + j;
+            entries[n].value = values[j];
+            n += values[j] != 0.0;
+        }
     }
+    return n;
 }
 
 /* Returns the weighted sum of the inputs of a hidden unit. */
-static inline double net_sum(const net_entry *entries, int unit)
+static inline double net_sum(const net_entry *entries, int n, int unit)
 {
     double sum = 0.0;
-    for (int k = 0; k < net_n_columns; k++) {
+    for (int k = 0; k < n; k++) {
         sum += net_W1[unit][entries[k].place] * entries[k].value;
-        sum += entries[k].missing < 0 ? 0.0 : net_W1[unit][entries[k].missing];
     }
     return sum;
 }
 #else
 /* Returns the weighted sum of the inputs of a hidden unit. */
-static inline double net_sum(const net_row *row, int unit)
+static inline double net_sum(const net_row *row, int n, int unit)
 {
     double sum = 0.0;
-    for (int k = 0; k < net_n_inputs; k++) {
+    for (int k = 0; k < n; k++) {
         sum += net_W1[unit][k] * row[k];
     }
     return sum / net_scale;
@@ -216,17 +308,18 @@ static inline double net_activation(double z)
 /* Writes Z2 = W2 f(W1 x + b1) + b2, hidden unit by hidden unit. */
 static inline void net_logits(const net_row *row, double *logits)
 {
-#if NET_TABLE
-    net_entry inputs[net_n_columns];
-    net_encode(row, inputs);
+#if NET_COLUMNS
+    net_entry inputs[net_n_entries];
+    const int n = net_encode(row, inputs);
 #else
     const net_row *inputs = row;
+    const int n = net_n_inputs;
 #endif
     for (int k = 0; k < net_n_outputs; k++) {
         logits[k] = net_b2[k];
     }
     for (int unit = 0; unit < net_n_hidden; unit++) {
-        const double a = net_activation(net_sum(inputs, unit) + net_b1[unit]);
+        const double a = net_activation(net_sum(inputs, n, unit) + net_b1[unit]);
         for (int k = 0; k < net_n_outputs; k++) {
             logits[k] += net_W2[k][unit] * a;
         }

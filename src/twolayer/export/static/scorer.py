@@ -5,7 +5,8 @@
     self_test()  # the largest deviation from what twolayer computes
 
 A row is a sequence of numbers, as they were in the training data; for a model of a table it is a mapping of each
-column's name to a number or a text, None or NaN where missing. Run as a script, this file tests itself.
+column's name to a number, a text or a date, None or NaN where missing. A date is one of `datetime`, or seconds since
+1970 in UTC. Run as a script, this file tests itself.
 """
 
 from array import array
