@@ -1,6 +1,9 @@
 """What every test shares."""
 
+import gc
 import gzip
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +40,18 @@ def session_cache(tmp_path_factory):
 
 
 @pytest.fixture
+def nothing_temporary(tmp_path, monkeypatch):
+    """See that nothing is left where temporary files go."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield
+    if os.listdir(temporary):  # a test that fails holds what it used
+        gc.collect()
+    assert os.listdir(temporary) == []
+
+
+@pytest.fixture
 def call(capfd):
     """Return a function that runs a command and gives exit code, stdout and stderr."""
 
@@ -46,6 +61,19 @@ def call(capfd):
         return code, *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def refused(call):
+    """Return a function that runs a wrong command and gives the one sentence with which it is refused."""
+
+    def refused(*arguments):
+        code, out, err = call(*arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("twolayer: ")
+        return err
+
+    return refused
 
 
 @pytest.fixture
@@ -83,5 +111,5 @@ def small_model() -> Model:
     random = np.random.default_rng(1)
     y = np.arange(40) % 2
     X = random.integers(0, 100, (40, 6)) + 100 * y[:, None]
-    model, _ = fit_model(X.astype(np.uint8), y, n_hidden=3, max_iter=20, scale=255.0, input_shape=(2, 3))
+    model, _ = fit_model(X.astype(np.uint8), y, recipe="none", n_hidden=3, max_iter=20, scale=255.0, input_shape=(2, 3))
     return model

@@ -705,7 +705,7 @@ def test_validation_samples_that_do_not_fit_are_refused():
 def test_a_training_that_is_not_done_warns_once_with_advice():
     """At the caller's line, where it can be found."""
     with pytest.warns(ConvergenceWarning, match=r"larger than tol=0.0001: increase max_iter or tol") as caught:
-        TwoLayerClassifier(max_iter=3, random_state=0).fit(*problem())
+        TwoLayerClassifier(max_iter=3, tol=1e-4, random_state=0).fit(*problem())
 
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -714,7 +714,7 @@ def test_a_training_that_is_not_done_warns_once_with_advice():
     ("more", "status"),
     [
         ({"tol": 0, "max_iter": 3}, "finished"),
-        ({"l2": 0.1, "max_iter": 1000}, "converged"),
+        ({"recipe": "none", "l2": 0.1, "max_iter": 1000}, "converged"),
         ({"tol": 10.0}, "converged"),
         ({"early_stopping": True, "n_iter_no_change": 1, "max_iter": 1000}, "stopped early"),
         ({"on_epoch": lambda epoch: epoch.iteration == 2}, "stopped early"),

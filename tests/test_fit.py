@@ -81,7 +81,7 @@ def test_parameters_have_the_type_asked_for(blobs, storage):
     X = np.abs(blobs[0]).astype(storage)
     own = "float64" if storage in ("float64", "int64") else "float32"
     for dtype in ("float32", "float64", None):
-        model, _ = fit_model(X, blobs[1], max_iter=2, dtype=dtype)
+        model, _ = fit_model(X, blobs[1], max_iter=2, dtype=dtype, recipe="none")
         assert {value.dtype.name for value in model.parameters.values()} == {dtype or own}
         assert model.settings["dtype"] == dtype or own
 
@@ -100,7 +100,11 @@ def test_a_model_knows_how_it_was_trained(blobs):
 
 def test_a_learning_rate_chooses_gradient_descent(blobs):
     """Without one L-BFGS finds its own steps; a named solver is taken."""
-    for settings, solver in (({}, "lbfgs"), ({"learning_rate": 0.5}, "gd"), ({"solver": "adam"}, "adam")):
+    for settings, solver in (
+        ({"recipe": "none"}, "lbfgs"),
+        ({"learning_rate": 0.5}, "gd"),
+        ({"solver": "adam"}, "adam"),
+    ):
         model, _ = fit_model(*blobs, max_iter=1, **settings)
         assert model.settings["solver"] == solver
 
@@ -143,7 +147,8 @@ def test_a_wrong_setting_is_reported(blobs, wrong, sentence):
         (np.ones((3, 2)), [0, 1, 1], {"input_shape": (3, 3)}, "true shape"),
         (np.ones((3, 4)), [0, 1, 1], {"input_shape": (-2, -2)}, "dimensions"),
         (np.ones((3, 4)), [0, 1, 1], {"input_shape": (1,) * 8 + (4,)}, "dimensions"),
-        (np.full((3, 2), 1e300), [0, 1, 1], {"dtype": "float32"}, "out of the range of float32"),
+        (np.full((3, 2), 1e300), [0, 1, 1], {"dtype": "float32", "recipe": "none"}, "out of the range of float32"),
+        (np.full((3, 2), 1e300), [0, 1, 1], {}, "infinite or too large to add up: repair or scale them"),
         (np.ones((3, 2)), ["a", "\ud800", "a"], {}, "surrogate"),
         (np.ones((3, 2)), [0, 1, 1], {"sample_weight": [1, 1]}, "weights must be 3 numbers"),
         (np.ones((3, 2)), [0, 1, 1], {"X_test": np.ones((1, 5)), "y_test": [0]}, "width"),
@@ -190,7 +195,7 @@ def test_the_loss_decides_the_outputs(blobs, loss, n_classes):
     """The log loss of more than two classes is that of softmax outputs, whose probabilities the model gives."""
     X, y = (each[blobs[1] != "cedar"] if n_classes == 2 else each for each in blobs)
 
-    model, result = fit_model(X, y, loss=loss, max_iter=30)
+    model, result = fit_model(X, y, loss=loss, max_iter=30, recipe="none")
 
     assert model.output == ("softmax" if (loss, n_classes) == ("log", 3) else "sigmoid")
     of_own_class = model.predict_proba(X)[np.arange(len(y)), np.searchsorted(model.classes, y)]
@@ -279,8 +284,8 @@ def test_a_training_starts_where_it_is_told(blobs, start):
 @pytest.mark.parametrize("init", ["lecun", "glorot", "he"])
 def test_without_a_start_it_is_the_blackboards(blobs, dtype, init):
     """`initialize_parameters` with the seed, rounded to the type."""
-    events = []
-    fit_model(*blobs, n_hidden=3, init=init, random_state=5, dtype=dtype, max_iter=1, on_event=events.append)
+    events, settings = [], {"n_hidden": 3, "init": init, "random_state": 5, "dtype": dtype}
+    fit_model(*blobs, **settings, max_iter=1, recipe="none", on_event=events.append)
 
     drawn = initialize_parameters(2, 3, 3, np.random.default_rng(5), init)
     assert_same_bits(events[0].state.parameters, {name: value.astype(dtype) for name, value in drawn.items()})
@@ -307,14 +312,18 @@ def test_listeners_see_each_epoch_and_can_stop(blobs):
     """Each is told of each, with the parameters there; True of any stops, and the model tells how it ended."""
     epochs, events = [], []
     model, result = fit_model(
-        *blobs, max_iter=9, on_epoch=epochs.append, on_event=lambda e: events.append(e) or e.epoch.iteration == 2
+        *blobs,
+        max_iter=9,
+        recipe="none",
+        on_epoch=epochs.append,
+        on_event=lambda e: events.append(e) or e.epoch.iteration == 2,
     )
 
     assert result.status == Status.STOPPED_EARLY
     assert (model.settings["status"], model.settings["n_iter"]) == ("stopped early", 2)
     assert epochs == [event.epoch for event in events] == result.history
     assert_same_bits(events[2].state.parameters, model.parameters)
-    assert_same_bits(events[1].state.parameters, fit_model(*blobs, max_iter=1)[0].parameters)
+    assert_same_bits(events[1].state.parameters, fit_model(*blobs, max_iter=1, recipe="none")[0].parameters)
 
 
 @pytest.mark.parametrize("settings", [{}, {"learning_rate": 0.5}, {"solver": "momentum"}, {"solver": "adam"}], ids=str)
@@ -346,7 +355,7 @@ def test_models_side_by_side_are_those_alone(blobs):
     """Seeds, sizes, rates and solvers may differ; the order is kept."""
     X, y = blobs
     variants = [{"random_state": 3}, {"n_hidden": 4, "learning_rate": 2.0}, {"solver": "adam", "batch_size": 30}, {}]
-    shared = {"max_iter": 15, "X_test": X[:9], "y_test": y[:9]}
+    shared = {"recipe": "none", "max_iter": 15, "X_test": X[:9], "y_test": y[:9]}
 
     for variant, (model, result) in zip(variants, fit_models(X, y, variants, **shared), strict=True):
         alone, alone_result = fit_model(X, y, **shared, **variant)

@@ -51,9 +51,12 @@ def test_a_changed_line_is_told(change):
         from_json_lines(json.dumps({**LINE, **change}))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "1", "[" * 100_000, "null"])
+TWICE = json.dumps({**LINE, "iteration": 1}).replace('{"', '{"cost": 0.25, "', 1)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", "[" * 100_000, "null", TWICE])
 def test_a_line_that_is_no_object_is_told(text):
-    """Also one nested too deeply to be read."""
+    """Also one nested too deeply to be read, or with a name twice."""
     with pytest.raises(FileFormatError, match="Line 2"):
         from_json_lines(json.dumps(LINE) + "\n" + text)
 

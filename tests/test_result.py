@@ -24,12 +24,8 @@ def test_the_figures_have_a_line_for_a_person_and_keys_for_a_program():
 
     assert set(values) == KEYS
     assert sum(len(figure.values) for figure in figures) == len(KEYS)
-    assert (values["status"], values["train_errors"], values["test_accuracy"], values["test_errors"]) == (
-        "finished",
-        1,
-        0.7,
-        3,
-    )
+    expected = {"status": "finished", "train_errors": 1, "test_accuracy": 0.7, "test_errors": 3}
+    assert values | expected == values
     texts = {figure.label: figure.text for figure in figures}
     assert texts["iterations"] == "1,200"
     assert texts["training accuracy"] == "99.95 %  (1 error of 2,000)"

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from twolayer.aliases import Array
 from twolayer.data.dataset import Dataset, Labels, count_outputs
+from twolayer.data.encoding import Encoding
 from twolayer.data.rows import MemoryRows
 from twolayer.equations import ACTIVATIONS, find_loss
 from twolayer.errors import DataError, SettingError
@@ -26,7 +27,7 @@ from twolayer.fit import fit as train
 from twolayer.model import Model
 from twolayer.parameters import Parameters
 from twolayer.progress import epoch_display
-from twolayer.settings import Settings, setting_fields
+from twolayer.settings import Settings, is_plain, setting_fields
 from twolayer.signature import Options, takes_settings
 from twolayer.solvers import make_solver
 from twolayer.training.result import Event, Result, State, Status
@@ -67,6 +68,11 @@ class _Samples:
         """The labels in the type they were given in."""
         return self.classes[self.dataset.known_labels.codes]
 
+    def encoded(self, encoding: Encoding, dtype: Any) -> "_Samples":
+        """Return the samples as an encoding makes them."""
+        rows = MemoryRows(encoding.encode_rows(self.X, dtype))
+        return replace(self, dataset=replace(self.dataset, rows=rows, encoding=encoding))
+
     def take(self, chosen: Array) -> "_Samples":
         """Return some of the samples."""
         weight = None if self.weight is None else self.weight[chosen]
@@ -99,7 +105,7 @@ class _Callbacks:
 def _trains_in_parts(estimator: Any) -> bool:
     """Tell whether the solver can go on with other samples; an AttributeError says why not."""
     if Settings.solver_name.fget(estimator) == "lbfgs":  # type: ignore[attr-defined]
-        raise AttributeError("L-BFGS needs the same samples at each step: choose adam or gd for partial_fit.")
+        raise AttributeError("L-BFGS needs the same samples at each step: choose adam, sgd or gd for partial_fit.")
     return True
 
 
@@ -153,9 +159,13 @@ class TwoLayerClassifier(
 
     Notes
     -----
-    All solvers except adam use all samples at once: a sample of weight 2 equals one that occurs twice, and the order
-    of the samples makes no difference except for rounding. `solver="gd"` with a fixed rate, `tol=0` and `l2=0` is the
-    assignment's own iteration, exactly `max_iter` of them.
+    With nothing set, several networks are trained on different parts of the samples and joined into one (see
+    `docs/recipe.md`). With `recipe="none"`, or where `solver`, `learning_rate`, `batch_size`, `tol` or `early_stopping`
+    is given, it is one plain network on the features as they are.
+
+    The recipe, and all solvers except adam and sgd, use all samples at once: a sample of weight 2 equals one that
+    occurs twice, and the order of the samples makes no difference except for rounding. `solver="gd"` with a fixed rate,
+    `tol=0` and `l2=0` is the assignment's own iteration, exactly `max_iter` of them.
 
     Float32 and bytes are not converted, and memory maps and sparse matrices are not copied; the C kernel packs the
     nonzero values into tiles once.
@@ -207,37 +217,42 @@ class TwoLayerClassifier(
         settings, options = self._check_parameters()
         goes_on = options.warm_start and self.__sklearn_is_fitted__()
         start = self.parameters_ if goes_on else options.initial_parameters
-        samples = self._check_samples(X, y, sample_weight, self.classes_ if goes_on else None, reset=True)
+        if goes_on and not settings.is_plain:
+            settings = self._go_on(settings)
+        samples = self._check_samples(X, y, sample_weight, self.classes_ if goes_on else None, settings, reset=True)
         kept, rest = None, None
         if X_val is not None:
             if y_val is None:
                 raise DataError("X_val needs y_val, its labels.")
-            kept = self._check_samples(X_val, y_val, sample_weight_val, samples.classes, reset=False)
+            kept = self._check_samples(X_val, y_val, sample_weight_val, samples.classes, settings, reset=False)
         elif settings.early_stopping:
             rest, out = choose_validation(samples.dataset.known_labels, settings)
             samples, kept = samples.take(rest), samples.take(out)
-        output = find_loss(settings.loss, count_outputs(len(samples.classes))).output
-        network = {"classes_": samples.classes, "out_activation_": _OUTPUT_NAMES[output]}
-        callbacks = self._begin_callbacks(X, samples, rest, network, settings.max_iter)
-        with epoch_display(settings.max_iter, quiet=not options.verbose) as show:
+        if goes_on and self._encoding is not None:
+            samples = samples.encoded(self._encoding, self.parameters_["W1"].dtype)
+            kept = None if kept is None else kept.encoded(self._encoding, self.parameters_["W1"].dtype)
+        network = self._describe(samples.classes, settings)
+        callbacks = self._begin_callbacks(X, samples, rest, network, settings)
+        told = callbacks if settings.is_plain else None  # members are no networks that the callbacks could use
+        with epoch_display(quiet=not options.verbose) as show:
             model, result = train(
                 samples.dataset,
                 settings,
                 sample_weight=samples.weight,
                 start=start,
-                listeners=[each for each in (show, options.hook, callbacks) if each],
+                listeners=[each for each in (show, options.hook, told) if each],
                 **({} if kept is None else self._validation(kept, settings, options.scoring, network)),
             )
         self._keep(samples.classes, model, result, samples.dataset.n_samples * len(result.history))
         self._solver = None
-        self._warn(result, settings.tol, _FRAMES_TO_CALLER)
+        self._warn(result, settings, _FRAMES_TO_CALLER)
         if callbacks:
             callbacks.end(model.parameters)
         return self
 
     @available_if(_trains_in_parts)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Make one step, for adam one pass in mini-batches, with these samples; the solver goes on as it was.
+        """Make one step, for adam and sgd one pass in mini-batches, with these samples; the solver goes on as it was.
 
         Parameters
         ----------
@@ -260,9 +275,11 @@ class TwoLayerClassifier(
         settings, options = self._check_parameters()
         if settings.early_stopping:
             raise SettingError("partial_fit makes one step and cannot stop early: set `early_stopping` to False.")
+        if settings.schedule not in (None, "constant"):
+            raise SettingError("partial_fit has no end that a rate could follow: leave out `schedule`.")
         first = not self.__sklearn_is_fitted__()
         known = self._check_classes(classes, first=first)
-        samples = self._check_samples(X, y, sample_weight, known, reset=first)
+        samples = self._check_samples(X, y, sample_weight, known, settings, reset=first)
         n_steps = vars(self).get("best_iter_", 0)
         settings = replace(settings, max_iter=n_steps + 1, tol=0.0)
         if not first:
@@ -277,7 +294,7 @@ class TwoLayerClassifier(
         self._keep(known, model, result, vars(self).get("t_", 0) + samples.dataset.n_samples)
         if result.state and result.status is not Status.DIVERGED:  # else the solver has seen what is out of range
             self._solver = result.state.solver
-        self._warn(result, 0.0, 3)
+        self._warn(result, settings, 3)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -343,7 +360,7 @@ class TwoLayerClassifier(
         DataError
             If the model is of a table, whose columns are its own to encode, or divides its features.
         """
-        if model.table is not None or model.scale != 1:
+        if model.encoding is not None or model.scale != 1:
             raise DataError("This model does its own preprocessing: call its own predict, or train on plain rows.")
         loss = "log" if model.output == "softmax" else "square"
         classifier = cls(n_hidden=len(model.parameters["W1"]), activation=model.activation, loss=loss)
@@ -400,6 +417,7 @@ class TwoLayerClassifier(
         """Say what the estimator can take."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = not is_plain(self)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -407,11 +425,30 @@ class TwoLayerClassifier(
         """Return the settings of the training and the estimator's own options, checked."""
         own = Options.make({each.name: getattr(self, each.name) for each in setting_fields(Options)})
         values = {each.name: getattr(self, each.name) for each in setting_fields(self._settings)}
+        if values["recipe"] is None and (own.scoring is not None or own.initial_parameters is not None):
+            values["recipe"] = "none"  # these are of one plain network
         return self._settings.make({**values, "random_state": own.random_state}), own
 
-    def _check_samples(self, X: Any, y: Any, sample_weight: Any, classes: Array | None, *, reset: bool) -> _Samples:
+    def _go_on(self, settings: Any) -> Any:
+        """Return the settings with which the network of the last fit is trained on."""
+        record, W1 = self._record, self.parameters_["W1"]
+        chosen = {name: record[name] for name in ("activation", "loss", "l2")}
+        return replace(settings, recipe="none", members=None, n_hidden=len(W1), dtype=str(W1.dtype), **chosen)
+
+    def _describe(self, classes: Array, settings: Any) -> dict[str, Any]:
+        """Return what is known of the network before it is trained, as fitted attributes."""
+        loss = settings.plain().loss if settings.is_plain else settings.loss or "log"
+        output = find_loss(loss, count_outputs(len(classes))).output
+        activation = settings.plain().activation
+        return {"classes_": classes, "out_activation_": _OUTPUT_NAMES[output], "_activation": activation}
+
+    def _check_samples(
+        self, X: Any, y: Any, sample_weight: Any, classes: Array | None, settings: Any, *, reset: bool
+    ) -> _Samples:
         """Return samples as they are stored, labels by the classes that are known or found, and weights, checked."""
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric", reset=reset)
+        finite = True if settings.is_plain else "allow-nan"
+        given = {"accept_sparse": "csr", "dtype": "numeric", "ensure_all_finite": finite}
+        X, y = validate_data(self, X, y, reset=reset, **given)
         check_classification_targets(y)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         known: Any = np.unique(y) if classes is None else classes
@@ -430,8 +467,8 @@ class TwoLayerClassifier(
         """Return the arguments of a training for the samples to validate on."""
         given = {"validation": kept.dataset, "sample_weight_val": kept.weight}
         counted = weigh_classes(kept.dataset.known_labels, settings.class_weight, kept.weight)
-        if scoring is None and counted is None:
-            return given  # the plain accuracy
+        if (scoring is None and counted is None) or not settings.is_plain:
+            return given  # the accuracy, or the cost
         from sklearn.metrics import check_scoring
 
         scorer = check_scoring(self, scoring=scoring)
@@ -449,7 +486,7 @@ class TwoLayerClassifier(
         return {**given, "score": score}
 
     def _begin_callbacks(
-        self, given: Any, samples: _Samples, rest: Array | None, network: Mapping[str, Any], max_iter: int
+        self, given: Any, samples: _Samples, rest: Array | None, network: Mapping[str, Any], settings: Any
     ) -> _Callbacks | None:
         """Tell the callbacks of scikit-learn, where there are any, that the fit begins."""
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
@@ -458,7 +495,7 @@ class TwoLayerClassifier(
         if hasattr(self, "feature_names_in_"):  # predict knows samples by their names
             X = given if rest is None else lambda: _safe_indexing(given, rest)
         metadata = None if samples.weight is None else {"sample_weight": samples.weight}
-        return _Callbacks(self, {"X": X, "y": samples.y, "metadata": metadata}, network, max_iter)
+        return _Callbacks(self, {"X": X, "y": samples.y, "metadata": metadata}, network, settings.plain().max_iter)
 
     def _state(self, settings: Any, n_steps: int) -> State:
         """Return where a training goes on after some steps."""
@@ -473,6 +510,7 @@ class TwoLayerClassifier(
         self.classes_, self.parameters_ = classes, dict(model.parameters)
         self.n_layers_, self.n_outputs_ = 3, len(model.parameters["W2"])
         self.out_activation_, self._record = _OUTPUT_NAMES[model.output], dict(model.settings)
+        self._activation, self._encoding, self._scale = model.activation, model.encoding, model.scale
 
     def _keep(self, classes: Array, model: Model, result: Result, n_seen: int) -> None:
         """Remember what a training left."""
@@ -483,8 +521,9 @@ class TwoLayerClassifier(
         self.engine_ = result.engine
 
     @staticmethod
-    def _warn(result: Result, tol: float, n_frames: int) -> None:
+    def _warn(result: Result, settings: Any, n_frames: int) -> None:
         """Say once what to do about a training that did not reach its goal."""
+        tol = settings.plain().tol if settings.is_plain else 0.0
         if result.status in (Status.DIVERGED, Status.INTERRUPTED):
             warnings.warn(result.message, ConvergenceWarning, stacklevel=n_frames)
         elif result.status is Status.FINISHED and tol > 0:
@@ -494,12 +533,14 @@ class TwoLayerClassifier(
     def _make_model(self, classes: Sequence[Any]) -> Model:
         """Return the network as a model of some names of its classes."""
         shape, output = (self.n_features_in_,), "softmax" if self.out_activation_ == "softmax" else "sigmoid"
-        return Model(self.parameters_, tuple(classes), shape, 1.0, self.activation, output=output)
+        encoding, scale = vars(self).get("_encoding"), vars(self).get("_scale", 1.0)
+        return Model(self.parameters_, tuple(classes), shape, scale, self._activation, {}, encoding, output)
 
     def _model(self, X: Any) -> tuple[Model, Any]:
         """Return the network as a model of the places of the classes, and the checked samples."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
+        finite = "allow-nan" if vars(self).get("_encoding") else True
+        X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False, ensure_all_finite=finite)
         return self._make_model(range(len(self.classes_))), X
 
 

@@ -21,16 +21,17 @@ from twolayer.equations import find_loss
 from twolayer.errors import DataError, SettingError
 from twolayer.model import Model
 from twolayer.parameters import Parameters, Sizes, given_start, random_start
+from twolayer.recipe import encode, for_blocks, has_learned_all, learn, plan_batches, with_scale, with_shifts
 from twolayer.settings import AUTO, BALANCED, DTYPES, Settings, real, setting_fields, to_parameters
 from twolayer.solvers import make_solver
 from twolayer.text import is_text
 from twolayer.training.history import Epoch
 from twolayer.training.loop import Training, Validation, drive
-from twolayer.training.result import Event, Listener, Result, State
+from twolayer.training.result import Event, Listener, Result, State, Status
 from twolayer.training.stop import StopRequest
 
 if TYPE_CHECKING:
-    from twolayer.data.tables.encoding import TableEncoding
+    from twolayer.data.encoding import Encoding
     from twolayer.files.checkpoint import Checkpoints
 
 _NARROW = (np.float16, np.float32, np.uint8, np.int8, np.bool_)  # trained on in float32, where no type is asked for
@@ -91,6 +92,25 @@ def fit(
     SettingError, DataError
         If a setting or the data are invalid.
     """
+    if settings.augment:
+        dataset, times = with_shifts(dataset)
+        sample_weight = None if sample_weight is None else np.tile(sample_weight, times)
+    if not settings.is_plain and start is None and state is None and score is None:
+        return _fit_by_recipe(
+            with_scale(dataset),
+            settings,
+            sample_weight=sample_weight,
+            validation=validation,
+            sample_weight_val=sample_weight_val,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            listeners=listeners,
+            stop=stop,
+        )
+    settings = plain = settings.plain()
+    if settings.scaling and len(dataset.rows.blocks) == 1 and dataset.scale == 1:
+        dtype = settings.dtype or dataset.rows.dtype
+        dataset, validation = encode(dataset, validation, settings.scaling, None, dtype)
     weights = sample_weight, sample_weight_val
     if settings.early_stopping and validation is None:
         dataset, validation, weights = _hold_out(dataset, settings, sample_weight)
@@ -103,12 +123,78 @@ def fit(
         state, listeners = checkpoints.read(solver, first), (checkpoints, *listeners)
     elif checkpoint_seconds is not None:
         raise SettingError("`checkpoint_seconds` needs a file to write to: set `checkpoint` to its path.")
-    max_iter, tol = settings.max_iter, settings.tol
-    training = Training(job.objective, solver, first, max_iter, tol, job.test, kept, state, listeners)
+    test = job.test
+    training = Training(job.objective, solver, first, plain.max_iter, plain.tol, test, kept, state, listeners)
     (result,) = drive([training], stop)
     if checkpoints:
         checkpoints.end(result)
     return job.model(result, settings), result
+
+
+def _fit_by_recipe(
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    sample_weight: Any,
+    validation: Dataset | None,
+    sample_weight_val: Any,
+    listeners: Sequence[Listener],
+    **more: Any,
+) -> tuple[Model, Result]:
+    """Train with the settings that the data choose where they are not set."""
+    given = {"sample_weight": sample_weight, "validation": validation, "sample_weight_val": sample_weight_val}
+    if len(dataset.rows.blocks) > 1:
+        model, result = fit(dataset, for_blocks(settings, dataset.n_samples), listeners=listeners, **given, **more)
+    else:
+        plan = plan_batches(settings, dataset)
+        if plan is None:
+            return _fit_committee(dataset, settings, listeners=listeners, **given, **more)
+        dataset, given["validation"] = encode(dataset, validation, settings.scaling, sample_weight, plan.dtype)
+        model, result = fit(
+            dataset, plan, listeners=(*listeners, lambda event: has_learned_all(event.epoch)), **given, **more
+        )
+        if result.status is Status.STOPPED_EARLY and has_learned_all(result.history[-1]):
+            message = f"Converged after {result.n_iter:,} passes: every training sample is predicted right."
+            result = replace(result, status=Status.CONVERGED, message=message)
+            model = replace(model, settings={**model.settings, "status": str(result.status)})
+    own = {"recipe": settings.recipe or "auto", "augment": settings.augment}
+    return replace(model, settings={**model.settings, **own}), result
+
+
+def _fit_committee(
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    sample_weight: Any,
+    validation: Dataset | None,
+    sample_weight_val: Any,
+    checkpoint: Any,
+    checkpoint_seconds: float | None,
+    listeners: Sequence[Listener],
+    stop: StopRequest | None,
+) -> tuple[Model, Result]:
+    """Train a committee, and join it."""
+    weight = weigh_classes(dataset.known_labels, settings.class_weight, sample_weight)
+    weight_val = None
+    if validation is not None:
+        weight_val = weigh_classes(validation.known_labels, settings.class_weight, sample_weight_val)
+    if checkpoint is None and checkpoint_seconds is not None:
+        raise SettingError("`checkpoint_seconds` needs a file to write to: set `checkpoint` to its path.")
+
+    def checkpoints(start: Parameters, used: Dataset, own_weight: Any, complete: Settings) -> "Checkpoints":
+        return _checkpoints(checkpoint, checkpoint_seconds, used, own_weight, complete, start, validation, weight_val)
+
+    learned = learn(
+        dataset,
+        settings,
+        weight=weight,
+        validation=validation,
+        validation_weight=weight_val,
+        checkpoints=None if checkpoint is None else checkpoints,
+        listeners=listeners,
+        stop=stop,
+    )
+    return _to_model(learned.dataset, learned.result, learned.settings, learned.record), learned.result
 
 
 def fit_model(
@@ -126,7 +212,7 @@ def fit_model(
     start: Mapping[str, Any] | None = None,
     scale: float = 1.0,
     input_shape: tuple[int, ...] | None = None,
-    table: "TableEncoding | None" = None,
+    table: "Encoding | None" = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float | None = None,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
@@ -156,7 +242,7 @@ def fit_model(
         Number to divide the features by: 255 for pixels stored as bytes.
     input_shape : tuple of int, optional
         Shape of one sample, for pictures of it; (n_features,) if not given.
-    table : TableEncoding, optional
+    table : Encoding, optional
         Encoding by which the rows were made from a table; the model applies it to new tables.
     checkpoint : path, optional
         File to which the state of the training is written regularly. If it exists, training resumes from it, and ends
@@ -238,14 +324,14 @@ def fit_models(
     SettingError, DataError
         If a setting or the data are invalid.
     """
-    shared = Settings.make(settings)
+    shared = Settings.make(settings).plain()
     if shared.early_stopping:
         raise SettingError("Networks trained side by side cannot stop early: leave out `early_stopping`.")
     strange = next((name for variant in variants for name in variant if name not in _OWN), None)
     if strange is not None:
         raise SettingError(f"Networks trained side by side cannot differ in `{strange}`, only in {', '.join(_OWN)}.")
     job = _Job(to_dataset(X, y, X_test, y_test, scale=scale, input_shape=input_shape), shared, sample_weight)
-    each = [Settings.make({**settings, **variant}) for variant in variants]
+    each = [Settings.make({**settings, **variant}).plain() for variant in variants]
     trainings = [
         Training(job.objective, make_solver(own), job.start(own), own.max_iter, own.tol, job.test) for own in each
     ]
@@ -273,7 +359,7 @@ def to_dataset(
     classes: Sequence[Label] | None = None,
     scale: float = 1.0,
     input_shape: tuple[int, ...] | None = None,
-    table: "TableEncoding | None" = None,
+    table: "Encoding | None" = None,
 ) -> Dataset:
     """Return arrays as a data set, checked.
 
@@ -418,12 +504,14 @@ def weigh_classes(labels: Labels, class_weight: ClassWeight, sample_weight: Any 
 class _Job:
     """Samples and settings on their way to trained networks: the objectives are made once."""
 
+    settings: Any  # of a plain network, complete
+
     def __init__(self, dataset: Dataset, settings: Settings, sample_weight: Any) -> None:
         self.dataset, self.settings = dataset, settings
         self.labels = dataset.known_labels
         self.dtype = settings.dtype or (DTYPES[0] if dataset.rows.dtype in _NARROW else DTYPES[1])
         self.weight = weigh_classes(self.labels, settings.class_weight, sample_weight)
-        self.objective = self._objective(dataset, self.weight, settings.l2)
+        self.objective = self._objective(dataset, self.weight, self.settings.l2)
         self.test = None if dataset.test is None else self._objective(dataset.test)
 
     def _objective(self, dataset: Dataset, weight: Any = None, l2: float = 0.0) -> Objective:
@@ -449,7 +537,7 @@ class _Job:
             return Validation(objective, score)
         return Validation(objective, score, settings.n_iter_no_change, settings.tol)
 
-    def start(self, settings: Settings, given: Mapping[str, Any] | None = None) -> Parameters:
+    def start(self, settings: Any, given: Mapping[str, Any] | None = None) -> Parameters:
         """Return the start of a network."""
         sizes = Sizes(self.dataset.rows.shape[1], settings.n_hidden, self.labels.n_outputs)
         if given is not None:
@@ -460,34 +548,56 @@ class _Job:
         self, path: Any, seconds: Any, start: Parameters, validation: Dataset | None, sample_weight_val: Any
     ) -> "Checkpoints":
         """Return what writes and reads the checkpoints of this training."""
-        from twolayer.files.checkpoint import Checkpoints, Purpose
-
-        dataset, settings = self.dataset, self.settings
-        decides = settings.fingerprint() | {"solver": settings.solver_name, "dtype": self.dtype}
-        decides |= {"scale": dataset.scale, "samples": dataset.n_samples, "features": dataset.rows.shape[1]}
-        decides["classes"] = len(self.labels.classes)
-        samples = [dataset.rows, self.labels.codes, self.weight, start.vector]
-        for each in (dataset.test, validation):
-            samples += [None, None] if each is None else [each.rows, each.known_labels.codes]
-        samples.append(None if sample_weight_val is None else np.asarray(sample_weight_val))
-        if dataset.encoding is not None:  # names of columns and of what they hold
-            record = json.dumps(dataclasses.asdict(dataset.encoding), default=str)
-            samples.append(np.frombuffer(record.encode(), np.uint8))
-        return Checkpoints(path, Purpose(decides, samples), _SECONDS.check("checkpoint_seconds", seconds))
+        settings = replace(self.settings, solver=self.settings.solver_name, dtype=self.dtype)
+        others = validation, sample_weight_val
+        return _checkpoints(path, seconds, self.dataset, self.weight, settings, start, *others)
 
     def model(self, result: Result, settings: Settings) -> Model:
         """Return the model of a trained network."""
-        dataset, labels = self.dataset, self.labels
-        record = {name: value for name, value in settings.to_record().items() if name != "n_threads"}
-        record |= {"solver": settings.solver_name, "dtype": self.dtype, "engine": result.engine}
-        record |= {"n_iter": result.n_iter, "status": str(result.status)}
-        return Model(
-            result.parameters,
-            labels.classes,
-            dataset.input_shape,
-            dataset.scale,
-            settings.activation,
-            record,
-            dataset.encoding,
-            find_loss(settings.loss, labels.n_outputs).output,
-        )
+        settings = replace(settings, solver=settings.solver_name, dtype=self.dtype)
+        return _to_model(self.dataset, result, settings, {})
+
+
+def _checkpoints(
+    path: Any,
+    seconds: Any,
+    dataset: Dataset,
+    weight: Array | None,
+    settings: Settings,
+    start: Parameters,
+    validation: Dataset | None,
+    sample_weight_val: Any,
+) -> "Checkpoints":
+    """Return what writes and reads the checkpoints of a training."""
+    from twolayer.files.checkpoint import Checkpoints, Purpose
+
+    decides = settings.fingerprint()
+    decides |= {"scale": dataset.scale, "samples": dataset.n_samples, "features": dataset.rows.shape[1]}
+    if settings.schedule not in (None, "constant"):
+        decides["max_iter"] = settings.max_iter  # the rate of each pass follows from it
+    decides["classes"] = len(dataset.known_labels.classes)
+    samples = [dataset.rows, dataset.known_labels.codes, weight, start.vector]
+    for each in (dataset.test, validation):
+        samples += [None, None] if each is None else [each.rows, each.known_labels.codes]
+    samples.append(None if sample_weight_val is None else np.asarray(sample_weight_val))
+    if dataset.encoding is not None:  # names of columns and of what they hold
+        record = json.dumps(dataclasses.asdict(dataset.encoding), default=str)
+        samples.append(np.frombuffer(record.encode(), np.uint8))
+    return Checkpoints(path, Purpose(decides, samples), _SECONDS.check("checkpoint_seconds", seconds))
+
+
+def _to_model(dataset: Dataset, result: Result, settings: Settings, more: Mapping[str, Any]) -> Model:
+    """Return the model of a trained network."""
+    labels = dataset.known_labels
+    record = {name: value for name, value in settings.to_record().items() if name != "n_threads"}
+    record |= {"engine": result.engine, "n_iter": result.n_iter, "status": str(result.status), **more}
+    return Model(
+        result.parameters,
+        labels.classes,
+        dataset.input_shape,
+        dataset.scale,
+        settings.activation or "sigmoid",
+        record,
+        dataset.encoding,
+        find_loss(settings.loss or "square", labels.n_outputs).output,
+    )

@@ -9,7 +9,7 @@ import math
 import operator
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from inspect import Parameter
 from typing import Any
 
@@ -20,8 +20,15 @@ from twolayer.text import choices, shorten
 AUTO = "auto"
 BALANCED = "balanced"
 DTYPES = ("float32", "float64")
-SOLVERS = ("lbfgs", "gd", "momentum", "adam")
+SOLVERS = ("lbfgs", "gd", "momentum", "adam", "sgd")
+_ON_BATCHES = SOLVERS[-2:]
 ENGINES = ("auto", "whole", "tiled", "streamed")
+SCHEDULES = ("constant", "cosine", "onecycle")
+AUGMENTATIONS = ("shifts",)
+RECIPES = ("auto", "quick", "none")
+SCALINGS = ("standard", "clip", "quantile", "bins")
+_OF_BATCHES = ("batch_size", "schedule", "weight_decay")
+_OF_PLAIN = ("solver", "learning_rate", *_OF_BATCHES, "tol", "early_stopping")  # of one plain network alone
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,16 @@ def _class_weight(value: Any) -> dict[Any, float]:
     return weights
 
 
-def setting(default: Any, kind: Kind, summary: str, *, option: str = "", shown: str = "", decides: bool = True) -> Any:
+def setting(
+    default: Any,
+    kind: Kind,
+    summary: str,
+    *,
+    option: str = "",
+    shown: str = "",
+    decides: bool = True,
+    plain: Any = None,
+) -> Any:
     """Return a field that is a setting.
 
     Parameters
@@ -155,8 +171,10 @@ def setting(default: Any, kind: Kind, summary: str, *, option: str = "", shown: 
         What the default means, where it does not speak for itself.
     decides : bool
         Whether it decides the bits of a training, so that a checkpoint belongs to one value of it.
+    plain
+        The value with which one plain network is trained, where the default is None: chosen by the recipe.
     """
-    metadata = {"kind": kind, "summary": summary, "option": option, "shown": shown, "decides": decides}
+    metadata = {"kind": kind, "summary": summary, "option": option, "shown": shown, "decides": decides, "plain": plain}
     return field(default=default, metadata=metadata)
 
 
@@ -246,6 +264,17 @@ def to_markdown(settings: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def is_plain(settings: Any) -> bool:
+    """Tell whether settings, or an estimator's parameters of their names, train one plain network."""
+    return settings.recipe == "none" or (settings.recipe is None and bool(_given_of_plain(settings)))
+
+
+def _given_of_plain(settings: Any) -> list[str]:
+    """Return the names of those settings that are given and of use to one plain network alone."""
+    defaults = {each.name: default_of(each) for each in setting_fields(Settings)}
+    return [name for name in _OF_PLAIN if getattr(settings, name) != defaults[name]]
+
+
 @dataclass(frozen=True)
 class Settings(Checked):
     """How a network is built and trained. Values are checked on construction.
@@ -256,41 +285,114 @@ class Settings(Checked):
         If a setting is invalid, or two of them conflict.
     """
 
-    n_hidden: int = setting(32, whole(1, 2**31 - 1), "Number of hidden units.", option="hidden")
-    activation: str = setting("sigmoid", choice(ACTIVATIONS), "Function of the hidden units.")
-    loss: str = setting(
-        "square",
-        choice(LOSSES),
+    n_hidden: int | None = setting(
+        None,
+        whole(1, 2**31 - 1, None),
+        "Number of hidden units; with several members, of each.",
+        option="hidden",
+        shown="chosen by the recipe; plain 32",
+        plain=32,
+    )
+    recipe: str | None = setting(
+        None,
+        choice(RECIPES, None),
+        "What chooses the settings that are not given: the data (auto), the data with one network and a tenth of the "
+        "time (quick), or nothing, for one plain network with the settings of the assignment (none).",
+        shown="auto, or none if a setting of plain training is given, such as solver or learning_rate",
+    )
+    members: int | None = setting(
+        None,
+        whole(1, 64, None),
+        "Number of networks that are trained on different parts of the samples and then joined into one.",
+        shown="chosen by the recipe",
+        plain=1,
+    )
+    activation: str | None = setting(
+        None,
+        choice(ACTIVATIONS, None),
+        "Function of the hidden units.",
+        shown="relu; plain sigmoid",
+        plain="sigmoid",
+    )
+    loss: str | None = setting(
+        None,
+        choice(LOSSES, None),
         "Cost to minimize, averaged over the samples: half the squared error, summed over sigmoid outputs (square), or "
         "the log loss, with softmax outputs for more than two classes (log).",
+        shown="log; plain square",
+        plain="square",
     )
-    init: str = setting("lecun", choice(STARTS), "Variance of the random initial weights.")
+    scaling: str | None = setting(
+        None,
+        choice(SCALINGS, None),
+        "How numbers enter the network: standardized (standard), also smoothly clipped (clip), with their normal "
+        "quantiles beside them (quantile), or with how far they have come through each of eight bins (bins).",
+        shown="chosen by the recipe; plain standard for tables, and for arrays as they are",
+    )
+    augment: str | None = setting(
+        None,
+        choice(AUGMENTATIONS, None),
+        "Further training samples made of the given ones: images shifted by one pixel in each direction (shifts).",
+        shown="none",
+    )
+    init: str | None = setting(
+        None,
+        choice(STARTS, None),
+        "Variance of the random initial weights.",
+        shown="he for relu, else lecun; plain lecun",
+        plain="lecun",
+    )
     solver: str | None = setting(
         None,
         choice(SOLVERS, None),
-        "Optimization algorithm: L-BFGS, gradient descent, Nesterov momentum, or Adam on mini-batches.",
+        "Optimization algorithm: L-BFGS, gradient descent, Nesterov momentum, or on mini-batches Adam or Nesterov "
+        "momentum (sgd).",
         shown="lbfgs, or gd if a learning rate is given",
     )
     learning_rate: float | str = setting(
         AUTO,
         real(0, math.inf, AUTO, above=True),
-        "Step size. With auto, lbfgs and gd search for each step, momentum uses 1 and adam 0.01.",
+        "Step size. With auto, lbfgs and gd search for each step, momentum uses 1, adam 0.01 and sgd 0.1.",
     )
-    batch_size: int | None = setting(None, whole(1, 2**63 - 1, None), "Samples in a mini-batch, for adam.", shown="200")
-    max_iter: int = setting(
-        200,
-        whole(1),
-        "Maximum number of iterations; for adam, of passes over the samples.",
+    batch_size: int | None = setting(
+        None, whole(1, 2**63 - 1, None), "Samples in a mini-batch, for adam and sgd.", shown="200"
+    )
+    schedule: str | None = setting(
+        None,
+        choice(SCHEDULES, None),
+        "How the learning rate of adam and sgd changes over the passes: not at all, down along a cosine after a short "
+        "rise (cosine), or up and down once (onecycle).",
+        shown="constant; cosine where the recipe trains on mini-batches",
+    )
+    weight_decay: float = setting(
+        0.0,
+        real(0, 1),
+        "What each update of adam and sgd takes off the weights, times the learning rate; with adam it is AdamW.",
+    )
+    max_iter: int | None = setting(
+        None,
+        whole(1, 2**63 - 1, None),
+        "Maximum number of iterations of each network; for adam and sgd, of passes over the samples.",
         option="iterations",
+        shown="chosen by the recipe; plain 200",
         decides=False,
+        plain=200,
     )
-    tol: float = setting(
-        1e-4,
-        real(0),
+    tol: float | None = setting(
+        None,
+        real(0, math.inf, None),
         "Stop when every gradient entry is below this; 0 disables. With early stopping, also the smallest improvement "
         "of the score that counts.",
+        shown="not used by the recipe; plain 0.0001",
+        plain=1e-4,
     )
-    l2: float = setting(0.0, real(0), "L2 penalty: adds l2 / 2 times the sum of the squared weights to the cost.")
+    l2: float | None = setting(
+        None,
+        real(0, math.inf, None),
+        "L2 penalty: adds l2 / 2 times the sum of the squared weights to the cost.",
+        shown="chosen by the recipe; plain 0",
+        plain=0.0,
+    )
     class_weight: Any = setting(  # noqa: RUF009 - it is a field, as the others
         None,
         class_weights(),
@@ -334,11 +436,29 @@ class Settings(Checked):
     def __post_init__(self) -> None:
         """Check each setting, and those that must go together."""
         super().__post_init__()
-        if self.batch_size is not None and self.solver_name != "adam":
-            message = f"The solver {self.solver_name} uses all samples at once: leave out `batch_size`, or set `solver`"
-            raise SettingError(f"{message} to adam.")
+        given = _given_of_plain(self)
+        of_batches = next((name for name in given if name in _OF_BATCHES), None)
+        if of_batches and self.solver_name not in _ON_BATCHES:
+            message = f"The solver {self.solver_name} uses all samples at once: leave out `{of_batches}`"
+            raise SettingError(f"{message}, or set `solver` to adam or sgd.")
         if self.solver_name == "lbfgs" and self.learning_rate != AUTO:
             raise SettingError("L-BFGS finds its own steps: leave `learning_rate` at auto, or set `solver` to gd.")
+        if self.recipe not in (None, "none") and given:
+            message = f"`{given[0]}` is for one plain network, whose settings nothing chooses"
+            raise SettingError(f"{message}: leave it out, or set `recipe` to none.")
+        if self.is_plain and (self.members or 1) > 1:
+            raise SettingError("One plain network is trained without a recipe: leave out `members`.")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one plain network is trained, and nothing is chosen by the data."""
+        return is_plain(self)
+
+    def plain(self) -> Any:
+        """Return the `Settings` of one plain network: what is not given as in the assignment, and not None."""
+        values = {each.name: each.metadata["plain"] for each in setting_fields(self)}
+        missing = {name: value for name, value in values.items() if getattr(self, name) is None and value is not None}
+        return replace(self, recipe="none", **missing)
 
     @property
     def solver_name(self) -> str:

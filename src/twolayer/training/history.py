@@ -64,30 +64,12 @@ def to_json_lines(epochs: Iterable[Epoch]) -> str:
 
 
 def from_json_lines(text: str, source: str = "the history") -> list[Epoch]:
-    """Return the epochs that `to_json_lines` wrote.
-
-    Parameters
-    ----------
-    text : str
-    source : str
-        What to call the text in an error.
-
-    Raises
-    ------
-    FileFormatError
-        If a line is not an epoch, or epochs are not in order.
-    """
+    """Return the epochs that `to_json_lines` wrote, in order; `source` is what an error calls the text."""
     return _read_lines(text.removesuffix("\n").split("\n") if text else (), source)
 
 
 def read_history(path: str | os.PathLike[str]) -> list[Epoch]:
-    """Read the epochs of a `history.jsonl`.
-
-    Raises
-    ------
-    MissingFileError, StorageError, FileFormatError
-        If the file is not there, cannot be read, is larger than `MAX_FILE_BYTES`, or is not a history.
-    """
+    """Read the epochs of a `history.jsonl`, of at most `MAX_FILE_BYTES`."""
     with open_file(Path(path)) as file:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
             raise FileFormatError(f"{path} is larger than any history ({MAX_FILE_BYTES:,} bytes): use a history.jsonl.")

@@ -3,12 +3,12 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from twolayer.aliases import Array
-from twolayer.engines.objective import Evaluation, Objective
+from twolayer.engines.objective import Descended, Descent, Evaluation, Objective
 from twolayer.errors import SettingError
 from twolayer.parameters import Parameters
 from twolayer.solvers.solver import Moved, Solver
@@ -23,59 +23,36 @@ _MANY_RISES = 0.05  # fraction of steps at which the cost may rise before it is 
 class Validation:
     """Samples kept apart, on which parameters are judged before each step.
 
-    Attributes
-    ----------
-    objective : Objective
-        Of these samples.
-    score : callable, optional
-        Parameters in, a number out, more is better; the fraction of right predictions when not given.
-    patience : int, optional
-        Stop when the score has not risen by more than `tol` for so many iterations in a row, and return the parameters
-        with the best one; without it the score is only kept.
-    tol : float
-        What counts as a rise.
+    With `patience` the training stops when the score has not risen by more than `tol` for so many iterations in a row,
+    and returns the parameters with the best one; without it the score is only kept. More is better; when no `score` is
+    given, it is the fraction of right predictions. With `by_cost` the cost of these samples is
+    judged instead, of which less is better.
     """
 
     objective: Objective
     score: Callable[[Parameters], float] | None = None
     patience: int | None = None
     tol: float = 0.0
+    by_cost: bool = False
+
+    def judge(self, point: Point) -> float | None:
+        """Return what is to rise."""
+        return -point.validation_cost if self.by_cost and point.validation_cost is not None else point.score
 
 
 @dataclass(frozen=True)
 class Training:
-    """One network to train.
-
-    Attributes
-    ----------
-    objective : Objective
-        Of the training samples.
-    solver : Solver
-        How parameters move.
-    start : Parameters
-    max_iter : int
-        Number of steps at most; exactly so many for a fixed step with `tol` 0, if nothing intervenes.
-    tol : float
-        Converged when no entry of the gradient is larger than this; 0 for never.
-    test : Objective, optional
-        Of the test samples, evaluated at each iteration.
-    validation : Validation, optional
-        Samples that are evaluated at each iteration and may end the training.
-    state : State, optional
-        Go on from there instead of beginning at `start`.
-    listeners : sequence of callables
-        Each is called with the `Event` of each iteration, before its step; any may return True to stop the training.
-    """
+    """One network to train."""
 
     objective: Objective
     solver: Solver
     start: Parameters
-    max_iter: int
-    tol: float = 0.0
-    test: Objective | None = None
-    validation: Validation | None = None
-    state: State | None = None
-    listeners: Sequence[Listener] = ()
+    max_iter: int  # steps at most; exactly so many for a fixed step with `tol` 0, if nothing intervenes
+    tol: float = 0.0  # converged when no entry of the gradient is larger; 0 for never
+    test: Objective | None = None  # evaluated at each iteration
+    validation: Validation | None = None  # evaluated at each iteration; may end the training
+    state: State | None = None  # go on from there instead of beginning at `start`
+    listeners: Sequence[Listener] = ()  # called before each step; any may return True to stop the training
 
 
 @dataclass(frozen=True)
@@ -87,9 +64,11 @@ class _Ask:
     gradient: bool = False
     rows: Array | None = None
     last: bool = False
+    descent: Descent | None = None
 
 
-_Run = Generator[_Ask, Evaluation | None, Any]
+_Answer = Evaluation | Descended | None
+_Run = Generator[_Ask, _Answer, Any]
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -100,27 +79,13 @@ def drive(trainings: Sequence[Training], stop: StopRequest | None = None) -> lis
     """Train networks to their ends, side by side; each one's result is its result alone.
 
     Whenever several ask for the same of all samples of one objective, they are evaluated as one with a wide hidden
-    layer, which reads the samples once for all of them. Mini-batches are each network's own.
-
-    Parameters
-    ----------
-    trainings : sequence of Training
-    stop : StopRequest, optional
-        Read between evaluations. Ctrl-C asks it, too: the trainings end as interrupted, with the last good parameters.
-
-    Returns
-    -------
-    list of Result
-        In the order of the trainings; their times overlap.
-
-    Raises
-    ------
-    SettingError
-        If a state to go on from has made more iterations already.
+    layer, which reads the samples once for all of them. Mini-batches are each network's own. `stop` is read between
+    evaluations. Ctrl-C asks it, too: the trainings end as interrupted, with the last good parameters. Their times
+    overlap.
     """
     stop = stop or StopRequest()
     runs = {k: _train(training) for k, training in enumerate(trainings)}
-    answers: dict[int, Evaluation | None] = dict.fromkeys(runs)
+    answers: dict[int, _Answer] = dict.fromkeys(runs)
     results: dict[int, Result] = {}
     with stop.on_signals():
         while runs:
@@ -135,18 +100,21 @@ def drive(trainings: Sequence[Training], stop: StopRequest | None = None) -> lis
     return [results[k] for k in range(len(trainings))]
 
 
-def _answer(asked: Mapping[int, _Ask], stop: StopRequest) -> dict[int, Evaluation | None]:
+def _answer(asked: Mapping[int, _Ask], stop: StopRequest) -> dict[int, _Answer]:
     """Evaluate what trainings ask for, all that ask for the same of all samples in one pass; None once it must stop."""
-    answers: dict[int, Evaluation | None] = dict.fromkeys(asked)
+    answers: dict[int, _Answer] = dict.fromkeys(asked)
     passes: dict[Any, list[int]] = {}
     for k, ask in asked.items():
-        own = k if ask.rows is not None else None
+        own = None if ask.rows is None and ask.descent is None else k
         passes.setdefault((id(ask.objective), ask.gradient, ask.last, own), []).append(k)
     for alike in passes.values():
         ask = asked[alike[0]]
         if stop.asked and not ask.last:
             continue
         ends = (lambda: False) if ask.last else (lambda: stop.asked)
+        if ask.descent is not None:
+            answers[alike[0]] = ask.objective.descend(ask.descent, ends)
+            continue
         networks = [asked[k].parameters for k in alike]
         found = ask.objective.evaluate(networks, gradient=ask.gradient, rows=ask.rows, stop=ends)
         if found is not None:
@@ -177,11 +145,12 @@ def _train(t: Training) -> _Run:
             state = replace(state, seconds=time.perf_counter() - began)
             epoch = _to_epoch(t, point, state.seconds)
             state.epochs.append(epoch)
-            wishes = [listener(Event(epoch, state)) for listener in t.listeners]
+            wishes = [listener(Event(epoch, state, t.max_iter)) for listener in t.listeners]
             end = _reason_to_end(t, judged, evaluation, asked=any(wishes))
             moved = None if end else (yield from _step(t, state, evaluation))
             if moved is None:
-                status, message = end or (Status.CONVERGED, _no_step(state.iteration))
+                no_step = f"Converged at iteration {state.iteration:,}: no step lowers the cost any further."
+                status, message = end or (Status.CONVERGED, no_step)
                 break
             evaluation = moved.evaluation
             state = replace(judged, iteration=state.iteration + 1, parameters=moved.parameters, solver=moved.state)
@@ -205,7 +174,7 @@ def _begin(t: Training) -> State:
     return replace(state, engine=f"{t.objective.engine}; before iteration {state.iteration:,} {state.engine}")
 
 
-def _evaluate(ask: _Ask) -> Generator[_Ask, Evaluation | None, Evaluation]:
+def _evaluate(ask: _Ask) -> Generator[_Ask, _Answer, Any]:
     """Ask for an evaluation; `_Stopped` if there is to be none."""
     evaluation = yield ask
     if evaluation is None:
@@ -215,7 +184,7 @@ def _evaluate(ask: _Ask) -> Generator[_Ask, Evaluation | None, Evaluation]:
 
 def _look_around(
     t: Training, state: State, evaluation: Evaluation, *, last: bool = False
-) -> Generator[_Ask, Evaluation | None, Point]:
+) -> Generator[_Ask, _Answer, Point]:
     """Evaluate the test and validation samples, too."""
     parameters, test_correct = state.parameters, None
     if t.test:
@@ -229,7 +198,7 @@ def _look_around(
     return replace(point, validation_cost=found.cost, score=score)
 
 
-def _look_at_last(t: Training, state: State) -> Generator[_Ask, Evaluation | None, Point]:
+def _look_at_last(t: Training, state: State) -> Generator[_Ask, _Answer, Point]:
     """Evaluate the parameters that a training ends with, where no point was reached."""
     evaluation = yield from _evaluate(_Ask(t.objective, state.parameters, last=True))
     return (yield from _look_around(t, state, evaluation, last=True))
@@ -237,16 +206,19 @@ def _look_at_last(t: Training, state: State) -> Generator[_Ask, Evaluation | Non
 
 def _judge(state: State, point: Point, validation: Validation | None) -> State:
     """Keep the point if its validation score is the best so far, and count the iterations without a better one."""
-    if validation is None or validation.patience is None or point.score is None:
+    if validation is None or validation.patience is None:
         return state
-    best, score = state.best, point.score
-    if best is None or best.score is None or math.isnan(best.score) or score > best.score:
+    score, best = validation.judge(point), state.best
+    if score is None:
+        return state
+    known = None if best is None else validation.judge(best)
+    if known is None or math.isnan(known) or score > known:
         best = point  # some parameters may have no score
     waited = 0 if score > state.bar + validation.tol else state.waited + 1
     return replace(state, best=best, bar=max(state.bar, score), waited=waited)
 
 
-def _step(t: Training, state: State, evaluation: Evaluation) -> Generator[_Ask, Evaluation | None, Moved | None]:
+def _step(t: Training, state: State, evaluation: Evaluation) -> Generator[_Ask, _Answer, Moved | None]:
     """Make a solver's step, passing on what it asks for."""
     step = t.solver.step(state.solver, state.parameters, evaluation, t.objective.blocks)
     if step is None or isinstance(step, Moved):
@@ -254,7 +226,10 @@ def _step(t: Training, state: State, evaluation: Evaluation) -> Generator[_Ask, 
     try:
         trial = next(step)
         while True:
-            ask = _Ask(t.objective, trial.parameters, gradient=True, rows=trial.rows)
+            if isinstance(trial, Descent):
+                ask = _Ask(t.objective, trial.parameters, descent=trial)
+            else:
+                ask = _Ask(t.objective, trial.parameters, gradient=True, rows=trial.rows)
             trial = step.send((yield from _evaluate(ask)))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
@@ -311,20 +286,12 @@ def _to_result(t: Training, good: Point, state: State, status: Status, message: 
 def _finished(costs: Sequence[float]) -> str:
     """Say that all iterations were made and, where the cost did not fall steadily, what to do about it."""
     sentence = f"Finished all {len(costs) - 1:,} iterations."
-    n_rises = _count_rises(costs)
+    n_rises = sum(after > before for before, after in itertools.pairwise(costs))
     if costs[-1] > costs[0]:
         return f"{sentence} The final cost is higher than the initial one: use a smaller learning rate."
     if n_rises > len(costs) * _MANY_RISES:
         return f"{sentence} The cost rose in {n_rises:,} of them: a smaller learning rate may help."
     return sentence
-
-
-def _count_rises(costs: Iterable[float]) -> int:
-    return sum(after > before for before, after in itertools.pairwise(costs))
-
-
-def _no_step(iteration: int) -> str:
-    return f"Converged at iteration {iteration:,}: no step lowers the cost any further."
 
 
 def _diverged(iteration: int, good: Point | None) -> tuple[Status, str]:

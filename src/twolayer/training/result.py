@@ -23,72 +23,52 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Point:
-    """Parameters, with what all samples tell of them.
-
-    Attributes
-    ----------
-    parameters : Parameters
-    n_iter : int
-        Steps made to reach them.
-    cost : float
-        Of the training samples, with the penalty.
-    correct : int
-        Training samples predicted right.
-    test_correct : int or None
-        The same of the test samples.
-    validation_cost, score : float or None
-        Of the validation samples.
-    """
+    """Parameters, with what all samples tell of them."""
 
     parameters: Parameters = field(repr=False)
-    n_iter: int
-    cost: float
-    correct: int
-    test_correct: int | None = None
-    validation_cost: float | None = None
+    n_iter: int  # steps made to reach them
+    cost: float  # of the training samples, with the penalty
+    correct: int  # training samples predicted right
+    test_correct: int | None = None  # the same of the test samples
+    validation_cost: float | None = None  # of the validation samples, as the score
     score: float | None = None
 
 
 @dataclass(frozen=True)
 class State:
-    """All that a training needs to go on from the beginning of an iteration, bit by bit: what a checkpoint holds.
+    """All that a training needs to go on from the beginning of an iteration, bit by bit: what a checkpoint holds."""
 
-    Attributes
-    ----------
-    iteration : int
-        The one that begins, counted from 0.
-    parameters : Parameters
-        As they are then.
-    solver : dataclass
-        What the solver remembers then.
-    best : Point or None
-        With the best validation score so far; None where nobody waits for a better one.
-    bar : float
-        The score to beat.
-    waited : int
-        Iterations in a row without a better one.
-    epochs : list of Epoch
-        Those of the iterations before this one; the training adds later ones behind them.
-    seconds : float
-        Time the training took so far, s.
-    engine : str
-        What computed so far.
-    """
-
-    iteration: int
-    parameters: Parameters = field(repr=False)
-    solver: Any = field(repr=False)
-    best: Point | None = None
-    bar: float = -math.inf
-    waited: int = 0
-    epochs: list[Epoch] = field(default_factory=list, repr=False)
-    seconds: float = 0.0
-    engine: str = ""
+    iteration: int  # the one that begins, counted from 0
+    parameters: Parameters = field(repr=False)  # as they are then
+    solver: Any = field(repr=False)  # what the solver remembers then
+    best: Point | None = None  # with the best validation score so far; None where nobody waits for a better one
+    bar: float = -math.inf  # the score to beat
+    waited: int = 0  # iterations in a row without a better one
+    epochs: list[Epoch] = field(default_factory=list, repr=False)  # of the iterations before; later ones are added
+    seconds: float = 0.0  # time the training took so far, s
+    engine: str = ""  # what computed so far
 
     @property
     def history(self) -> list[Epoch]:
         """The epochs before this iteration."""
         return self.epochs[: self.iteration]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where in the training of a committee an iteration belongs.
+
+    Attributes
+    ----------
+    member, members : int
+        Which network, counted from 1, of how many.
+    done : int
+        Networks whose training had ended when this one began.
+    """
+
+    member: int
+    members: int
+    done: int
 
 
 @dataclass(frozen=True)
@@ -101,29 +81,27 @@ class Event:
         The figures of the parameters at hand.
     state : State
         From which a later training can go on with this iteration.
+    max_iter : int
+        Iterations of this training at most.
+    part : Part or None
+        Where it belongs, where several networks are trained and joined.
     """
 
     epoch: Epoch
     state: State
+    max_iter: int = 0
+    part: Part | None = None
 
 
 Listener = Callable[[Event], bool | None]
 
 
 class Figure(NamedTuple):
-    """A figure of the table at the end of a training.
-
-    Attributes
-    ----------
-    label, text : str
-        For a person.
-    values : dict
-        For a program, by the keys of the JSON output.
-    """
+    """A figure of the table at the end of a training."""
 
     label: str
-    text: str
-    values: dict[str, Any]
+    text: str  # as the label, for a person
+    values: dict[str, Any]  # for a program, by the keys of the JSON output
 
 
 @dataclass(frozen=True)
@@ -172,6 +150,7 @@ class Result:
     history: list[Epoch] = field(repr=False)
     validation_score: float | None = None
     state: State | None = field(default=None, repr=False)
+    choices: tuple[Figure, ...] = ()
 
     def figures(self) -> list[Figure]:
         """Return what is reported at the end: a new figure is one line here."""
@@ -185,6 +164,7 @@ class Result:
         of_train = {"train_accuracy": train / n_train, "train_errors": n_train - train, "train_samples": n_train}
         return [
             Figure("training", self.message, {"status": str(self.status), "message": self.message}),
+            *self.choices,
             Figure("iterations", f"{self.n_iter:,}", {"iterations": self.n_iter}),
             Figure("cost", f"{self.cost:.8f}", {"cost": self.cost}),
             Figure("training accuracy", _accuracy(train, n_train), of_train),
