@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from twolayer.data.tables.encoding import CategoryColumn, NumberColumn, TableEncoding
+from twolayer.data.encoding import CategoryColumn, Curve, Encoding, NumberColumn, UnusedColumn
 from twolayer.errors import DataError
 from twolayer.model import Model
 from twolayer.plots import FORMATS, cost_label, draw_cost, draw_errors, draw_samples, draw_units, pictures
@@ -136,7 +136,7 @@ def table_model(n_values, n_units=4, n_outputs=1):
     """Return a network of a table with one column of numbers for each value."""
     columns = tuple(NumberColumn(f"column {k}", 0.0, 1.0) for k in range(n_values))
     classes = ("down", "up") if n_outputs == 1 else tuple(range(n_outputs))
-    return Model(network(n_values, n_units, n_outputs), classes, (n_values,), table=TableEncoding("y", columns))
+    return Model(network(n_values, n_units, n_outputs), classes, (n_values,), encoding=Encoding("y", columns))
 
 
 def test_weights_of_a_table_are_drawn_beside_its_columns(ax):
@@ -157,7 +157,7 @@ def test_weights_of_a_table_are_drawn_beside_its_columns(ax):
 def test_each_value_of_a_category_has_its_row(ax):
     """The level, those that are rare, those that are missing; long names are shortened."""
     column = CategoryColumn("job", ("baker", "x" * 40), rare=True, flagged=True)
-    model = replace(table_model(4), table=TableEncoding("y", (column,)))
+    model = replace(table_model(4), encoding=Encoding("y", (column,)))
     draw_units(ax, model)
 
     names = [label.get_text() for label in ax.get_yticklabels()]
@@ -168,13 +168,13 @@ def test_each_value_of_a_category_has_its_row(ax):
 
 
 def test_only_the_largest_weights_of_a_wide_table_are_drawn(ax):
-    """Sixty values at most, in the order of the columns, and a hundred units."""
+    """Sixty values at most, in the order of the columns, and 24 units."""
     model = table_model(200, n_units=150, n_outputs=3)
     largest = np.abs(model.parameters["W1"])
     image = draw_units(ax, model)
 
-    assert image.get_array().shape == (60, 100)
-    assert "100 strongest of 150" in ax.get_title()
+    assert image.get_array().shape == (60, 24)
+    assert "24 strongest of 150" in ax.get_title()
     drawn = [int(label.get_text().split()[1]) for label in ax.get_yticklabels()]
     assert drawn == sorted(drawn)
     units = [int(label.get_text()) for label in ax.get_xticklabels()]
@@ -186,6 +186,34 @@ def test_only_the_largest_weights_of_a_wide_table_are_drawn(ax):
 def test_the_pictures_of_a_table(n_values):
     """Loss and units, of any width."""
     assert set(pictures(table_model(n_values), EPOCHS)) == {"loss.png", "units.png"}
+
+
+def encoded_model(shape):
+    """Return a network of six numbers, the second of which never changed and the third of which has a curve."""
+    columns = [NumberColumn(f"x{k}", 0.0, 1.0, clip=3.0) for k in range(6)]
+    columns[1] = UnusedColumn("x1")
+    columns[2] = replace(columns[2], curves=(Curve("bin 1", (0.0, 1.0), (0.0, 1.0)),))
+    return Model(network(6), ("a", "b"), shape, encoding=Encoding(None, tuple(columns)))
+
+
+def test_weights_of_an_encoded_array_are_drawn_by_name(ax):
+    """Each value has its row."""
+    draw_units(ax, encoded_model((6,)))
+
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["x0", "x2", "x2 bin 1", "x3", "x4", "x5"]
+
+
+def test_weights_of_an_encoded_image_are_those_of_its_pixels(ax):
+    """Where they are in the image; that of one that never changed is 0."""
+    model = encoded_model((2, 3))
+    W1 = model.parameters["W1"]
+    drawn = draw_units(ax, model).get_array()
+
+    expected = np.insert(W1[:, [0, 1, 3, 4, 5]], 1, 0, axis=1)
+    np.testing.assert_allclose(np.sort(drawn.compressed()), np.sort(expected.ravel()), rtol=1e-6)
+    for X in (np.where(np.eye(6), np.nan, 1.0), np.full((2, 6), np.nan)):
+        assert set(pictures(model, [], X)) == {"units.png", "samples.png"}
 
 
 @pytest.fixture
@@ -222,10 +250,10 @@ ODD_NAMES = ("$\\frac$", "$x^$", "a$b$c", "日本", "two\nlines", "\t", "_x", "\
 def test_names_of_columns_and_classes_are_drawn_as_they_are(form):
     """A $ begins no formula, and a letter that the font has not is no error."""
     n = len(ODD_NAMES)
-    table = TableEncoding("y", tuple(NumberColumn(name, 0.0, 1.0) for name in ODD_NAMES))
+    table = Encoding("y", tuple(NumberColumn(name, 0.0, 1.0) for name in ODD_NAMES))
     model = replace(table_model(n, n_outputs=n), classes=ODD_NAMES)
-    two = replace(table_model(n), table=table, classes=("down", ODD_NAMES[0]))
+    two = replace(table_model(n), encoding=table, classes=("down", ODD_NAMES[0]))
 
     assert set(pictures(two, [], form=form)) == {f"units.{form}"}
-    drawn = pictures(replace(model, table=None), [], np.eye(n), np.array(ODD_NAMES[::-1]), form)
+    drawn = pictures(replace(model, encoding=None), [], np.eye(n), np.array(ODD_NAMES[::-1]), form)
     assert set(drawn) == {f"units.{form}", f"samples.{form}"}

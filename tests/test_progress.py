@@ -21,10 +21,10 @@ class Terminal(io.StringIO):
 
 def show(max_iter, *, n=None, quiet=False, **more):
     """Show so many epochs of a training."""
-    with epoch_display(max_iter, quiet=quiet) as tell:
+    with epoch_display(quiet=quiet) as tell:
         for iteration in range(max_iter if n is None else n):
             figures = {"cost": 1 / 8, "train_accuracy": 0.5, "test_accuracy": None, "seconds": 0.0, **more}
-            tell(Event(Epoch(iteration=iteration, **figures), state=None))
+            tell(Event(Epoch(iteration=iteration, **figures), state=None, max_iter=max_iter))
 
 
 @pytest.fixture

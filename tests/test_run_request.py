@@ -71,7 +71,7 @@ DAMAGED = {
     "half a surrogate pair": "\ud800".encode("utf-8", "surrogatepass"),
     "too much": b" " * (MAX_FILE_BYTES + 1) + SMALL.to_json(),
     "a name that stands twice": SMALL.to_json().replace(b'"tol"', b'"l2"'),
-    "NaN": SMALL.to_json().replace(b"0.0001", b"NaN"),
+    "NaN": SMALL.to_json().replace(b"0.1", b"NaN"),
     "a version that is not a number": changed(format_version=True),
     "version 0": changed(format_version=0),
     "a missing part": changed(data=...),
@@ -105,6 +105,6 @@ def test_each_setting_of_another_type_is_told(part):
 def test_a_request_of_another_version_is_told():
     """A newer one asks for an update; an older one cannot be resumed."""
     with pytest.raises(FileFormatError, match="update twolayer"):
-        Request.from_json(b'{"format_version": 3, "parameters": []}', "run.json")
+        Request.from_json(b'{"format_version": 4, "parameters": []}', "run.json")
     with pytest.raises(FileFormatError, match=r"older.*start a new run with the same settings"):
         Request.from_json(b'{"format_version": 1, "arguments": ["--", "mnist:0,1"]}', "run.json")

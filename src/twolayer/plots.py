@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 FORMATS = ("png", "svg", "pdf")
-MAX_UNITS = 100
+MAX_UNITS, MAX_COLUMNS_OF_UNITS = 100, 24  # as images, and as columns
 MAX_SAMPLES = 20
 MAX_VALUES = 60
 _NAME_LENGTH = 30
@@ -33,36 +33,14 @@ _GAP = 2  # empty cells between the images of a mosaic
 
 
 def cost_label(model: Model) -> str:
-    """Return the name of the cost that a model was trained on, as an axis shows it.
-
-    Parameters
-    ----------
-    model : Model
-        Its settings name the loss and the penalty; a model without them, such as an imported one, has a "cost".
-
-    Returns
-    -------
-    str
-    """
+    """Return the name of the cost that a model was trained on, for an axis; "cost" where its settings do not tell."""
     loss = model.settings.get("loss")
     label = LOSSES[loss][0].label if isinstance(loss, str) and loss in LOSSES else "cost"
     return f"{label} + L2 penalty" if model.settings.get("l2") else label
 
 
 def draw_cost(ax: "Axes", epochs: Sequence[Epoch], label: str = "cost") -> "Line2D":
-    """Draw the cost of each iteration, on a logarithmic scale if it spans more than a factor of ten.
-
-    Parameters
-    ----------
-    ax : matplotlib axis
-    epochs : sequence of Epoch, at least one
-    label : str
-        Name of the cost: see `cost_label`.
-
-    Returns
-    -------
-    Line2D
-    """
+    """Draw the cost of each iteration, on a logarithmic scale if it spans more than a factor of ten."""
     costs = [epoch.cost for epoch in epochs]
     (line,) = ax.plot([epoch.iteration for epoch in epochs], costs, color="C0")
     ax.set(xlabel="iteration", ylabel=label, title="Cost before each step")
@@ -75,15 +53,6 @@ def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
     """Draw the error rate of each iteration, on the training samples and, if known, on the test samples.
 
     The scale is logarithmic if the rates span more than a factor of ten; it leaves out rates of 0.
-
-    Parameters
-    ----------
-    ax : matplotlib axis
-    epochs : sequence of Epoch, at least one
-
-    Returns
-    -------
-    list of Line2D
     """
     iterations = [epoch.iteration for epoch in epochs]
     rates = {"training": [100 * (1 - epoch.train_accuracy) for epoch in epochs]}
@@ -102,10 +71,11 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     """Draw the weights of each hidden unit, all on one symmetric diverging scale.
 
     Red weights raise the unit's activation, blue ones lower it. The weights of a unit are drawn as an image or, for a
-    table, as a column; those of colours are averaged, and samples that are not images are drawn as rows. The title of a
-    unit is its number and, with one output, its outgoing weight W2: where it is positive, the unit votes for the second
-    class. Of more than `MAX_UNITS` units, those with the largest outgoing weights are drawn; of more than `MAX_VALUES`
-    values of a table, those with the largest weights.
+    table or an encoded array, as a column; those of colours are averaged, and samples that are not images are drawn as
+    rows. Of an image that is encoded, they are the weights of its standardized pixels, without their curves. The title
+    of a unit is its number and, with one output, its outgoing weight W2: where it is positive, the unit votes for the
+    second class. Of more than `MAX_UNITS` units, or `MAX_COLUMNS_OF_UNITS` as columns, those with the largest outgoing
+    weights are drawn; of more than `MAX_VALUES` named values, those with the largest weights.
 
     Parameters
     ----------
@@ -117,13 +87,14 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     AxesImage
     """
     W1, W2 = model.parameters["W1"], model.parameters["W2"]
-    units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[:MAX_UNITS])
+    units = np.sort(np.argsort(-np.abs(W2).max(axis=0), kind="stable")[: _most_units(model)])
     one_output = len(W2) == 1
     titles = [f"{unit}: {_signed(float(W2[0, unit]))}" if one_output else f"{unit}" for unit in units]
-    if model.table is not None:
-        image = _draw_columns(ax, W1[units].T, model.table.value_names, titles)
+    names = _value_names(model)
+    if names is not None:
+        image = _draw_columns(ax, W1[units].T, names, titles)
     else:
-        images = [_as_image(W1[unit], model.input_shape) for unit in units]
+        images = [_as_image(weights, model.input_shape) for weights in _pixel_weights(model)[units]]
         images = [image.mean(axis=2) if image.ndim == 3 else image for image in images]
         limit = max(float(np.abs(each).max()) for each in images) or 1.0
         image = _draw_mosaic(ax, images, titles, cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -138,17 +109,7 @@ def draw_units(ax: "Axes", model: Model) -> "AxesImage":
 def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage":
     """Draw samples with their predictions: some errors, the most confident of each class first, then correct ones.
 
-    Parameters
-    ----------
-    ax : matplotlib axis
-    model : Model
-    X : array of shape (m, n_features), m >= 1
-    y : array of shape (m,), optional
-        The true classes; without them, samples are taken at equal distances.
-
-    Returns
-    -------
-    AxesImage
+    Without the true classes, samples are taken at equal distances.
     """
     X = np.asarray(X)
     probabilities = model.predict_proba(X)
@@ -159,9 +120,11 @@ def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage"
     titles = [f"{predicted[i]} ({100 * confidence[i]:.0f} %)" for i in chosen]
     titles = [f"{y[i]} taken for {title}" if wrong[i] else title for i, title in zip(chosen, titles, strict=True)]
     images = [_as_image(X[i], model.input_shape) for i in chosen]
-    images = [image / model.scale if image.ndim == 3 else image for image in images]  # colours from 0 to 1
+    images = [image / model.stored_scale if image.ndim == 3 else image for image in images]  # colours from 0 to 1
     colors = ["C3" if wrong[i] else "black" for i in chosen]
-    shade = {"cmap": "gray_r", "vmin": float(X[chosen].min()), "vmax": float(X[chosen].max())}
+    known = X[chosen][np.isfinite(X[chosen])]
+    low, high = (known.min(), known.max()) if len(known) else (0, 1)
+    shade = {"cmap": "gray_r", "vmin": float(low), "vmax": float(high)}
     image = _draw_mosaic(ax, images, titles, colors, **shade)
     total = f"{int(wrong.sum()):,} of {len(X):,} wrong, in red" if y is not None else count(len(X), "sample")
     ax.set_title(f"Predictions and their probabilities: {total}", pad=8)
@@ -169,21 +132,7 @@ def draw_samples(ax: "Axes", model: Model, X: Any, y: Any = None) -> "AxesImage"
 
 
 def render(draws: Sequence[Callable[["Axes"], Any]], size: tuple[float, float], form: str = "png") -> bytes:
-    """Draw on axes side by side and return the picture as the content of a file.
-
-    Parameters
-    ----------
-    draws : sequence of callable
-        Each draws on the axis that it is given.
-    size : (float, float)
-        Width and height, inches.
-    form : str
-        One of `FORMATS`.
-
-    Returns
-    -------
-    bytes
-    """
+    """Draw on axes side by side, of so many inches, and return the content of a file in one of `FORMATS`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
@@ -201,25 +150,7 @@ def pictures(
 ) -> dict[str, bytes]:
     """Return the pictures of a run by file name: loss, units and, if samples are given, samples.
 
-    Parameters
-    ----------
-    model : Model
-    epochs : sequence of Epoch
-        If empty, there is no picture of the loss.
-    X, y : arrays, optional
-        Samples to show, and their classes.
-    form : str
-        One of `FORMATS`.
-
-    Returns
-    -------
-    dict
-        File name to content.
-
-    Raises
-    ------
-    DataError
-        If X has no samples.
+    Without epochs there is no picture of the loss.
     """
     if X is not None and not len(X):
         raise DataError("There are no samples to draw: give at least one.")
@@ -227,14 +158,18 @@ def pictures(
     if epochs:
         both = [lambda ax: draw_cost(ax, epochs, cost_label(model)), lambda ax: draw_errors(ax, epochs)]
         files[f"loss.{form}"] = render(both, (10, 4), form)
-    n_units = min(MAX_UNITS, len(model.parameters["W1"]))
-    columns_size = max(7.0, 0.5 * n_units + 3.0), max(2.5, 0.18 * min(MAX_VALUES, model.n_features) + 1.2)
-    size = _mosaic_size(n_units, 1.5) if model.table is None else columns_size
+    n_units = min(_most_units(model), len(model.parameters["W1"]))
+    columns_size = max(7.0, 0.5 * n_units + 3.0), max(2.5, 0.18 * min(MAX_VALUES, model.n_inputs) + 1.2)
+    size = _mosaic_size(n_units, 1.5) if _value_names(model) is None else columns_size
     files[f"units.{form}"] = render([lambda ax: draw_units(ax, model)], size, form)
     if X is not None:
         draw_size = _mosaic_size(min(MAX_SAMPLES, len(X)), 0.5)
         files[f"samples.{form}"] = render([lambda ax: draw_samples(ax, model, X, y)], draw_size, form)
     return files
+
+
+def _most_units(model: Model) -> int:
+    return MAX_UNITS if _value_names(model) is None else MAX_COLUMNS_OF_UNITS
 
 
 def _choose(wrong: Array, confidence: Array, y: Any) -> Array:
@@ -250,6 +185,22 @@ def _choose(wrong: Array, confidence: Array, y: Any) -> Array:
     rest = np.flatnonzero(~wrong)
     n_rest = min(MAX_SAMPLES - len(errors), len(rest))
     return np.concatenate([errors, rest[np.linspace(0, len(rest) - 1, n_rest).astype(int)]])
+
+
+def _value_names(model: Model) -> list[str] | None:
+    """Return the names of the values that enter the network; None where they are drawn as an image, or have none."""
+    return None if model.encoding is None or len(model.input_shape) > 1 else model.encoding.value_names
+
+
+def _pixel_weights(model: Model) -> Array:
+    """Return the weight of each number of a sample in each unit: of encoded ones the first, of unused ones 0."""
+    W1: Array = model.parameters["W1"]
+    if model.encoding is None:
+        return W1
+    sizes = np.array([column.n_values for column in model.encoding.columns])
+    weights = np.zeros((len(W1), len(sizes)), W1.dtype)
+    weights[:, sizes > 0] = W1[:, (np.cumsum(sizes) - sizes)[sizes > 0]]
+    return weights
 
 
 def _signed(number: float) -> str:

@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator
 from twolayer.training.history import Epoch
 from twolayer.training.result import Event
 
-_PLAIN_LINES = 20
+_PLAIN_LINES, _LINES_OF_EACH = 20, 4
 
 
 @contextlib.contextmanager
-def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Event], None]]:
+def epoch_display(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
     """Show the events of a training on stderr.
 
     Parameters
     ----------
-    max_iter : int
-        Number of epochs at most.
     quiet : bool
         Show nothing.
 
@@ -29,17 +27,23 @@ def epoch_display(max_iter: int, *, quiet: bool) -> Iterator[Callable[[Event], N
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with _bar(max_iter) as show:
-            yield lambda event: show(event.epoch)
+        with _bar() as show:
+            yield show
     else:
-        every = max(1, max_iter // _PLAIN_LINES)
+        last: dict[int, Event] = {}  # of each network
 
         def show_some(event: Event) -> None:
-            iteration = event.epoch.iteration
-            if iteration % every == 0 or iteration == max_iter - 1:
-                _print_line(event.epoch)
+            iteration, part = event.epoch.iteration, event.part
+            if part is not None:
+                last[part.member] = event
+                if iteration and iteration % max(1, event.max_iter // _LINES_OF_EACH) == 0:
+                    _print_line(f"{_described(event)}, iteration {iteration}")
+            elif iteration % max(1, event.max_iter // _PLAIN_LINES) == 0 or iteration == event.max_iter - 1:
+                _print_line(f"Epoch {iteration}: {_figures(event.epoch)}")
 
         yield show_some
+        for _, event in sorted(last.items()):
+            _print_line(_described(event))
 
 
 @contextlib.contextmanager
@@ -55,8 +59,8 @@ def working(what: str, *, quiet: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
-    """Show a bar with the figures of the last epoch."""
+def _bar() -> Iterator[Callable[[Event], None]]:
+    """Show a bar with the figures of the last epoch and, of a committee, which network it is."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -67,14 +71,31 @@ def _bar(max_iter: int) -> Iterator[Callable[[Epoch], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=max_iter, figures="")
-        yield lambda epoch: progress.update(task, completed=epoch.iteration + 1, figures=_figures(epoch))
+        task = progress.add_task("", total=None, figures="")
+
+        def show(event: Event) -> None:
+            part = event.part
+            if part is None:
+                progress.update(
+                    task, total=event.max_iter, completed=event.epoch.iteration + 1, figures=_figures(event.epoch)
+                )
+            else:
+                progress.update(task, total=part.members, completed=part.done, figures=_described(event))
+
+        yield show
 
 
-def _print_line(epoch: Epoch) -> None:
+def _print_line(line: str) -> None:
     """Print a line; a reader of the progress that went away does not end the training."""
     with contextlib.suppress(OSError):
-        print(f"Epoch {epoch.iteration}: {_figures(epoch)}", file=sys.stderr, flush=True)  # noqa: T201 - on request
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - on request
+
+
+def _described(event: Event) -> str:
+    """Return which network of a committee it is, and its figures."""
+    part = event.part
+    assert part
+    return f"Network {part.member} of {part.members}: {_figures(event.epoch)}"
 
 
 def _figures(epoch: Epoch) -> str:

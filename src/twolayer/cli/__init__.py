@@ -79,18 +79,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : list of str
-        What follows `twolayer`.
-
-    Returns
-    -------
-    int
-        The exit code.
-    """
+    """Run one command, given what follows `twolayer`, and return the exit code."""
     context = None
     try:
         with twolayer.make_context("twolayer", list(arguments)) as context:

@@ -20,14 +20,7 @@ part_option = click.option(
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]  # older click has no arguments
-    """The values of a setting: they are checked, and refused, as the library does.
-
-    Parameters
-    ----------
-    setting : str
-        Its name.
-    kind : Kind
-    """
+    """The values of a setting: they are checked, and refused, as the library does."""
 
     def __init__(self, setting: str, kind: Kind) -> None:
         words = tuple(word for word in kind.words if word is not None)  # leaving the option out says that
@@ -95,10 +88,8 @@ def add_option(settings: type, name: str, section: str = "Options") -> Callable[
     default, summary, shown = default_of(each), each.metadata["summary"], each.metadata["shown"]
     more: dict[str, Any] = {"default": default, "show_default": not shown and default not in (None, ())}
     option = option_of(each)
-    if default is True:
+    if isinstance(default, bool):
         option = f"{option}/--no-{option[2:]}"
-    elif default is False:
-        more = {"is_flag": True}
     elif isinstance(default, tuple):
         summary = f"{summary} Separate several by commas."
         more |= {"multiple": True, "callback": lambda _context, _option, values: split_names(values)}

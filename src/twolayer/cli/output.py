@@ -21,19 +21,7 @@ def print_table(
     *,
     err: bool = False,
 ) -> None:
-    """Print rows as a table on stdout.
-
-    Parameters
-    ----------
-    rows : iterable of tuples of str
-    header : tuple of str, optional
-    right : tuple of int
-        Columns to align to the right.
-    gap : int
-        Spaces between columns.
-    err : bool
-        Print on stderr instead.
-    """
+    """Print rows as a table, with the columns `right` aligned to the right; on stderr instead of stdout if `err`."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

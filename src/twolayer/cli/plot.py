@@ -7,7 +7,7 @@ import click
 from twolayer.cli.options import DATA_HELP
 
 
-@click.command(short_help="Redraw the pictures of a run.")
+@click.command(short_help="Draw the pictures of a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", help=f"Samples to draw: {DATA_HELP}.  [default: the data it was trained on]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures.  [default: that of the run]")

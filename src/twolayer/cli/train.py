@@ -29,11 +29,12 @@ _MOST_CLASSES_SHOWN = 20
 _EXAMPLES = """\b
 Examples:
   twolayer train                                       the digits 0 and 1, which are included
-  twolayer train mnist --hidden 100 --loss log         all ten digits
+  twolayer train mnist                                 all ten digits
   twolayer train people.csv --target income            a table; --ignore id leaves out a column
   twolayer train pets/ --size 32x32                    a folder with one folder of images per class
   twolayer train --resume runs/people                  continue an interrupted run
-  twolayer train --hidden 10 --learning-rate 0.01 --iterations 10 --tol 0
+  twolayer train people.csv --target income --quick    one network, in a tenth of the time
+  twolayer train --recipe none --hidden 10 --learning-rate 0.01 --iterations 10 --tol 0
                                                        the settings of the assignment
 """
 
@@ -53,10 +54,11 @@ class _Train(Command):
             formatter.write_dl([(kind, join(examples)) for kind, examples in kinds.items()])
 
 
-@click.command(cls=_Train, short_help="Train a network and write its model, history and pictures.", epilog=_EXAMPLES)
+@click.command(cls=_Train, short_help="Train a network and write its model and history.", epilog=_EXAMPLES)
 @click.argument("data", default=DataRequest.data)
 @options_of(DataRequest, "Data")
 @options_of(Settings, "Network and training")
+@click.option("--quick", is_flag=True, help="Train one network in a tenth of the time: the same as --recipe quick.")
 @options_of(Request, "Run")
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the run in this folder.")
 @click.option(
@@ -66,21 +68,36 @@ class _Train(Command):
 @json_option
 @click.pass_context
 def train(
-    context: click.Context, /, *, resume: Path | None, out: Path | None, quiet: bool, as_json: bool, **values: Any
+    context: click.Context,
+    /,
+    *,
+    resume: Path | None,
+    out: Path | None,
+    quiet: bool,
+    quick: bool,
+    as_json: bool,
+    **values: Any,
 ) -> int:
-    """Train on DATA (default: mnist:0,1) and write the model, its history and pictures to a folder.
+    """Train on DATA (default: mnist:0,1) and write the model and its history to a folder.
+
+    What is not set is chosen by the data: the encoding of the columns, hidden units, penalty, and when to stop. Several
+    networks are trained on different parts of the samples and joined into one. With --recipe none, or one of --solver,
+    --learning-rate, --batch-size and --tol, it is one plain network, trained until its cost no longer falls.
 
     Tables (CSV, TSV, Parquet, JSON lines, gzipped or not, a glob of files or an SQL query) need --target. To train on
     some of the labels of other data, append them to the name, as in mnist:4,9.
 
     --resume RUN continues an interrupted or killed run from its last checkpoint, or from the start if it has none. The
     result is bit for bit that of an uninterrupted run. The run's settings are used; only --iterations, --checkpoint
-    and --no-pictures can be changed.
+    and --pictures can be changed.
     """
     from twolayer.runs.run import Hooks, run
     from twolayer.runs.run import resume as resume_run
 
+    if quick and values["recipe"] not in (None, "quick"):
+        raise click.UsageError(f"--quick and --recipe {values['recipe']} exclude each other: leave one of them out.")
     if resume is None:
+        values["recipe"] = "quick" if quick else values["recipe"]
         data, settings = DataRequest(**taken(DataRequest, values)), Settings(**taken(Settings, values))
         request = Request(data, settings, **taken(Request, values))
     else:
@@ -135,7 +152,7 @@ class _Screen(contextlib.ExitStack):
                     print_line(f"{start.folder} has no checkpoint yet: starting again.")
                 if start.report:
                     _print_report(start.request.data.data, start.report, self._command)
-        self._show = self.enter_context(epoch_display(start.request.settings.max_iter, quiet=self._quiet))
+        self._show = self.enter_context(epoch_display(quiet=self._quiet))
 
     def __call__(self, event: "Event") -> None:
         """Show an epoch."""
@@ -200,6 +217,8 @@ def _print_result(outcome: "Outcome", *, as_json: bool) -> None:
     network = f"{count(sizes.n_x, 'input')}, {count(sizes.n_h, 'hidden unit')}, {count(sizes.n_y, 'output')}"
     rows = [("data", data), ("network", network), *((figure.label, figure.text) for figure in figures)]
     rows.append(("written to", folder))
+    if not outcome.request.pictures:
+        rows.append(("to draw", f"twolayer plot {shlex.quote(folder)}"))
     if outcome.status == "interrupted":
         rows.append(("to resume", f"twolayer train --resume {shlex.quote(folder)}"))
     print_table(rows)

@@ -23,25 +23,11 @@ _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\..+")  # what `storage.replacement` c
 
 
 class RunFolder:
-    """A folder claimed for one run, for as long as the `with` block lasts that it is used in.
+    """A folder claimed for one run, for as long as the `with` block lasts that it is used in: a new or empty one.
 
-    Parameters
-    ----------
-    path : Path
-        The folder: new or empty.
-    new : bool
-        Whether it must be new.
-    resume : bool
-        Whether it must be that of a run that was begun before; what that had half written is removed.
-
-    Raises
-    ------
-    StorageError
-        If it has files in it, cannot be made or written, or another process is at work on it.
-    MissingFileError
-        If there is no run to resume.
-    FileExistsError
-        If it must be new and is not.
+    FileExistsError if it must be `new` and is not. With `resume` it is that of a run that was begun before, and what
+    that had half written is removed. StorageError if it has files in it, cannot be made or written, or another process
+    is at work on it.
     """
 
     def __init__(self, path: Path, *, new: bool = False, resume: bool = False) -> None:
@@ -58,11 +44,7 @@ class RunFolder:
     def next_free(cls, name: str, parent: Path = DEFAULT_PARENT) -> "RunFolder":
         """Claim `parent/name`, or with a number behind it the first that is free: mnist-0-1, mnist-0-1-2, ...
 
-        Parameters
-        ----------
-        name : str
-            What the run is about, such as `mnist:0,1`; characters that suit no file name become hyphens.
-        parent : Path
+        Characters that suit no file name become hyphens.
         """
         stem = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[-80:] or "run"
         number = 1
@@ -128,13 +110,7 @@ class RunFolder:
 
 
 def read_model(path: Path) -> Model:
-    """Read a model: its file, or the one in the folder of a run.
-
-    Raises
-    ------
-    MissingFileError, StorageError, FileFormatError
-        If there is none, or it cannot be read.
-    """
+    """Read a model: its file, or the one in the folder of a run."""
     if not path.is_dir():
         return load(path)
     if not (path / MODEL_FILE).is_file():
@@ -143,23 +119,7 @@ def read_model(path: Path) -> Model:
 
 
 def read_run(path: Path) -> tuple[Model, list[Epoch]]:
-    """Read the model and the history of a run.
-
-    Parameters
-    ----------
-    path : Path
-        The run's folder, or a model file; without a history beside it there are no epochs.
-
-    Returns
-    -------
-    model : Model
-    epochs : list of Epoch
-
-    Raises
-    ------
-    MissingFileError, StorageError, FileFormatError
-        If there is no run, or its files cannot be read.
-    """
+    """Read the model and the history of a run's folder; a model file without a history beside it has no epochs."""
     model = read_model(path)
     history = (path if path.is_dir() else path.parent) / HISTORY_FILE
     return model, read_history(history) if history.exists() else []

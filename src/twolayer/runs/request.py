@@ -10,19 +10,13 @@ from twolayer.errors import SettingError
 from twolayer.settings import Checked, Settings, flag, real, setting
 from twolayer.text import shorten
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_FILE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class Request(Checked):
-    """The data, the settings of the training, and what is done beside it.
-
-    Raises
-    ------
-    SettingError
-        If a setting is invalid.
-    """
+    """The data, the settings of the training, and what is done beside it; SettingError if one is invalid."""
 
     data: DataRequest = field(default_factory=DataRequest)
     settings: Settings = field(default_factory=Settings)
@@ -33,7 +27,7 @@ class Request(Checked):
         option="checkpoint",
         shown="as often as costs 1 % of the time",
     )
-    pictures: bool = setting(default=True, kind=flag(), summary="Draw the pictures.")
+    pictures: bool = setting(default=False, kind=flag(), summary="Also draw the pictures, as `twolayer plot` does.")
 
     def to_json(self) -> bytes:
         """Return the content of `run.json`."""
@@ -46,13 +40,7 @@ class Request(Checked):
 
     @classmethod
     def from_json(cls, content: bytes, source: str) -> Self:
-        """Return what `to_json` wrote; `source` names it in an error.
-
-        Raises
-        ------
-        FileFormatError
-            If it is damaged, or of another version.
-        """
+        """Return what `to_json` wrote; `source` names it in the error if it is damaged, or of another version."""
         from twolayer.files.records import BrokenRuleError, Record, broken_rules, decode
 
         class Written(Record, forbid_unknown_fields=True):

@@ -27,99 +27,43 @@ _ENDED = (Status.CONVERGED, Status.DIVERGED)  # nothing is left to resume
 
 @dataclass(frozen=True)
 class Start:
-    """What there is to show when a training begins, before its first event.
-
-    Attributes
-    ----------
-    folder : Path
-    request : Request
-        With the number of threads that compute.
-    report : DataReport or None
-        What was found in the data.
-    again : bool
-        Whether it was begun before and left no checkpoint.
-    iteration : int
-        Where it begins: greater than 0 where it goes on from a checkpoint.
-    """
+    """What there is to show when a training begins, before its first event."""
 
     folder: Path
-    request: Request
-    report: "DataReport | None"
-    again: bool
-    iteration: int = 0
+    request: Request  # with the number of threads that compute
+    report: "DataReport | None"  # what was found in the data
+    again: bool  # whether it was begun before and left no checkpoint
+    iteration: int = 0  # where it begins: greater than 0 where it goes on from a checkpoint
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has come to.
-
-    Attributes
-    ----------
-    folder : Path
-    request : Request
-    model : Model
-    status : str
-        How its training ended.
-    message : str
-        The same in a sentence for a person.
-    result : Result or None
-        None where there was nothing left to resume.
-    report : DataReport or None
-        What was found in the data; None as above.
-    interrupted : bool
-        Whether it was asked to stop before all was done; the model is written, pictures are not.
-    """
+    """What a run has come to."""
 
     folder: Path
     request: Request
     model: "Model"
-    status: str
-    message: str
-    result: Result | None = None
-    report: "DataReport | None" = None
-    interrupted: bool = False
+    status: str  # how its training ended
+    message: str  # the same in a sentence for a person
+    result: Result | None = None  # None where there was nothing left to resume
+    report: "DataReport | None" = None  # what was found in the data; None as above
+    interrupted: bool = False  # asked to stop before all was done; the model is written, pictures are not
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """How a caller follows a run, and stops it.
+    """How a caller follows a run, and stops it: Ctrl-C and the system's requests to end set `stop`, too."""
 
-    Attributes
-    ----------
-    listeners : sequence of callables
-        Each is called with each `Event` of the training, and may return True to end it.
-    on_start : callable, optional
-        Called with a `Start` when all is checked and the training begins.
-    working : callable
-        Given a few words on what is being done, returns a context manager that shows them for as long as it takes.
-    stop : StopRequest
-        Asks for an end as soon as possible. Ctrl-C and the system's requests to end set it while the training runs.
-    """
-
-    listeners: Sequence[Listener] = ()
-    on_start: Callable[[Start], None] | None = None
-    working: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    listeners: Sequence[Listener] = ()  # each is called with each `Event`, and may return True to end the training
+    on_start: Callable[[Start], None] | None = None  # when all is checked and the training begins
+    working: Callable[[str], AbstractContextManager[Any]] = nullcontext  # shows a few words for as long as it takes
     stop: StopRequest = field(default_factory=StopRequest)
 
 
 def run(request: Request, out: str | os.PathLike[str] | None = None, hooks: Hooks | None = None) -> Outcome:
-    """Train as requested and leave model, history and pictures in a folder.
+    """Train as requested and leave model, history and pictures in a folder, new or empty.
 
-    Parameters
-    ----------
-    request : Request
-    out : path, optional
-        The folder, new or empty; the first free one in `runs`, named after the data, when not given.
-    hooks : Hooks, optional
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    TwoLayerError
-        If a setting or the data are invalid, or a file cannot be read or written.
+    When none is given, it is the first free one in `runs`, named after the data.
     """
     hooks = hooks or Hooks()
     dataset = _read(request, hooks)
@@ -137,23 +81,8 @@ def resume(
 ) -> Outcome:
     """Continue a run from its last checkpoint, or from its beginning: it ends as if it had never stopped.
 
-    Parameters
-    ----------
-    path : path
-        Its folder.
-    max_iter, checkpoint_seconds, pictures : optional
-        What may be changed; as the run was requested when not given.
-    hooks : Hooks, optional
-
-    Returns
-    -------
-    Outcome
-        Without a `result` where there is nothing left to resume.
-
-    Raises
-    ------
-    TwoLayerError
-        If the run cannot be resumed, or for the same reasons as `run`.
+    `path` is its folder; `max_iter`, `checkpoint_seconds` and `pictures` may be changed, and are as requested when not
+    given. Where there is nothing left to resume, the outcome has no `result`.
     """
     hooks = hooks or Hooks()
     with RunFolder(Path(path), resume=True) as folder:
@@ -182,11 +111,14 @@ def _complete(folder: RunFolder, request: Request) -> Outcome | None:
     if model is None:
         return None
     status, made = model.settings.get("status"), model.settings.get("max_iter")
-    finished = status == Status.FINISHED and isinstance(made, int) and made >= request.settings.max_iter
+    settings = request.settings
+    wanted = settings.plain().max_iter if settings.is_plain else settings.max_iter or 0
+    ends = model.settings.get("schedule") not in (None, "constant")  # the rate has come to its end
+    finished = status == Status.FINISHED and isinstance(made, int) and (made >= wanted or ends)
     stopped = status == Status.STOPPED_EARLY and not folder.checkpoint.is_file()
     if not (status in _ENDED or finished or stopped):
         return None
-    advice = "to continue, increase `max_iter`" if finished else "nothing to resume"
+    advice = "to continue, increase `max_iter`" if finished and not ends else "nothing to resume"
     message = f"The run {folder.path} is complete ({status}): {advice}."
     return Outcome(folder.path, request, model, str(status), message)
 
@@ -261,10 +193,8 @@ def _write(folder: RunFolder, model: "Model", result: Result) -> None:
     except StorageError as error:
         if not folder.checkpoint.is_file():
             raise
-        message = (
-            f"{str(error).rstrip('.')}; the last checkpoint is safe: continue from it with `resume` {folder.path}."
-        )
-        raise StorageError(message) from error
+        safe = f"the last checkpoint is safe: continue from it with `resume` {folder.path}"
+        raise StorageError(f"{str(error).rstrip('.')}; {safe}.") from error
 
 
 def _draw(folder: RunFolder, model: "Model", result: Result, dataset: "Dataset", hooks: Hooks) -> bool:
