@@ -34,7 +34,14 @@ MOST = 3 * settings.default.max_examples
 EXAMPLES = {"csv": MOST // 8, "checkpoint": MOST // 3, "run": MOST // 3}  # each takes longer than one of the others
 LARGEST = 4096
 WHOLE = {
-    "model": ["of-numbers", "of-three-texts", "of-a-table", "bytes-two-classes"],
+    "model": [
+        "of-numbers",
+        "of-three-texts",
+        "of-a-table",
+        "of-clips-curves-and-dates",
+        "of-an-array",
+        "bytes-two-classes",
+    ],
     "checkpoint": ["of-gd", "of-momentum", "of-adam", "of-lbfgs"],
     "run": ["of-digits", "of-a-table", "of-images", "of-a-query"],
     "history": ["empty", "three-epochs", "carriage-returns"],
@@ -78,7 +85,7 @@ def test_the_files_that_are_kept_are_few_and_small():
     """All together."""
     sizes = [path.stat().st_size for paths in FILES.values() for path in paths]
 
-    assert len(sizes) <= 300
+    assert len(sizes) <= 340
     assert sum(sizes) <= 300_000
 
 
@@ -142,10 +149,7 @@ FAULTS = {
     "no sentence": (_with_an_error_that_tells_nothing, AssertionError),
     "an endless sentence": (_with_an_endless_sentence, AssertionError),
     "a pickle": (lambda content, folder: pickle.loads(pickle.dumps(_Code())), ForbiddenError),
-    "a pickle in an array": (
-        lambda content, folder: np.load(folder / "objects.npy", allow_pickle=True),
-        ForbiddenError,
-    ),
+    "a pickled array": (lambda content, folder: np.load(folder / "objects.npy", allow_pickle=True), ForbiddenError),
     "code that is evaluated": (lambda content, folder: eval("1 + 1"), ForbiddenError),
     "code that is executed": (lambda content, folder: exec("x = 1"), ForbiddenError),
     "a command": (lambda content, folder: os.system("true"), ForbiddenError),
@@ -183,15 +187,9 @@ ENDLESS = dict.fromkeys(history.RANGES, (-np.inf, np.inf))
 PLANTED = {
     "labels that no array holds": ("model", model_file, "_fit_an_array", lambda classes: True, AssertionError),
     "arrays that do not fit": ("model", model_file, "_check_arrays", lambda arrays: None, Exception),
-    "a memory without curvature": ("checkpoint", LBFGS, "check", lambda *_: None, ZeroDivisionError),
+    "a memory that is none": ("checkpoint", LBFGS, "check", lambda *_: None, ValueError),
     "counts without end": ("checkpoint", records, "_COUNT", int, OverflowError),
-    "parameters without end": (
-        "checkpoint",
-        checkpoint,
-        "_to_parameters",
-        lambda v, start, _: start.moved_to(v),
-        Exception,
-    ),
+    "parameters without end": ("checkpoint", checkpoint, "_to_parameters", lambda v, p, _: p.moved_to(v), Exception),
     "figures without end": ("checkpoint", checkpoint, "_MOST", {}, ValueError),
     "costs without end": ("history", history, "RANGES", ENDLESS, ValueError),
     "damaged gzip data": ("idx", idx.zlib, "error", OSError, Exception),
@@ -219,9 +217,8 @@ def test_the_search_runs(tmp_path, kind):
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz", kind, "--runs", "300", "--timeout", "60", "--out", str(tmp_path)]
 
-    done = subprocess.run(
-        command, cwd=seeds.CORPUS.parents[2], capture_output=True, text=True, check=False, timeout=600
-    )
+    root = seeds.CORPUS.parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=600)
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Done 300 runs" in done.stderr

@@ -3,7 +3,6 @@
 What takes memory is read in a process of its own that may not have it.
 """
 
-import contextlib
 import gzip
 import os
 import re
@@ -18,7 +17,7 @@ import pytest
 from tests.little_memory import LINUX, MIB, read_with_little_memory
 from tests.test_arrays import header as npy_header
 from twolayer.data import packed
-from twolayer.data.readers import idx
+from twolayer.data.readers import arrays, idx
 from twolayer.data.readers.arrays import read_npy, read_npz
 from twolayer.data.readers.idx import read_idx
 from twolayer.data.rows import gather
@@ -27,11 +26,17 @@ from twolayer.data.tables.reading import read_table
 from twolayer.data.tables.survey import survey_table
 from twolayer.data.tables.tables import TableRows, as_table
 from twolayer.errors import DataError, FileFormatError, MissingFileError, StorageError, TwoLayerError
+from twolayer.files import checkpoint, model_file
+from twolayer.files.model_file import load
+from twolayer.runs.folder import RunFolder
+from twolayer.training import history
+from twolayer.training.history import read_history
 
 READ_IDX = "twolayer.data.readers.idx:read_idx"
 READ_NPY = "twolayer.data.readers.arrays:read_npy"
 READ_NPZ = "twolayer.data.readers.arrays:read_npz"
 READ_TABLE = "twolayer.data.tables.reading:read_table"
+LOAD, READ_CHECKPOINT = "twolayer.files.model_file:load", "twolayer.files.checkpoint:FORM.read"
 
 
 def zeros_in_gzip(n_mib):
@@ -47,10 +52,14 @@ def zeros_in_deflate(n_mib):
 
 
 def zip_of(*members):
-    """Return an archive of members (name, packed content, size claimed, method), which may claim what they like."""
+    """Return an archive of members, which may claim what they like.
+
+    A member is its name, packed content, size claimed, method and, if it is another, the packed size claimed.
+    """
     body, directory = b"", b""
-    for name, content, size, method in members:
-        fields = struct.pack("<HHHHHIII", 20, 0, method, 0, 33, zlib.crc32(content), len(content), size)
+    for name, content, size, method, *packed_size in members:
+        packed_bytes = packed_size[0] if packed_size else len(content)
+        fields = struct.pack("<HHHHHIII", 20, 0, method, 0, 33, zlib.crc32(content), packed_bytes, size)
         names = struct.pack("<HH", len(name), 0)
         directory += b"PK\1\2" + b"\x14\0" + fields + names + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
         body += b"PK\3\4" + fields + names + name + content
@@ -106,15 +115,12 @@ def test_a_gzipped_idx_file_may_hold_a_hundred_times_what_is_stored(tmp_path, mo
 @LINUX
 def test_archives_that_claim_much_are_refused_before_memory_is_taken(tmp_path):
     """One member or several together, letters that take four bytes each, truth values that take eight as labels."""
-    rows = 64 * MIB
+    m = 16 * MIB
     contents = {
         "one": [npz_of_zeros(1024)],
         "several": [npz_of_zeros(160, name=name) for name in (b"x_train.npy", b"x_test.npy")],
-        "letters": [
-            npz_of_zeros(16, shape=(16 * MIB, 1)),
-            npz_of_zeros(80, name=b"y.npy", shape=(16 * MIB,), descr="|S5"),
-        ],
-        "truths": [npz_of_zeros(64, shape=(rows, 1)), npz_of_zeros(64, name=b"y.npy", shape=(rows,), descr="|b1")],
+        "letters": [npz_of_zeros(16, shape=(m, 1)), npz_of_zeros(80, name=b"y.npy", shape=(m,), descr="|S5")],
+        "truths": [npz_of_zeros(64, shape=(4 * m, 1)), npz_of_zeros(64, name=b"y.npy", shape=(4 * m,), descr="|b1")],
     }
     for name, members in contents.items():
         (tmp_path / name).write_bytes(zip_of(*members))
@@ -139,15 +145,21 @@ def test_an_archive_with_very_many_members_is_refused_before_they_are_listed(tmp
 
 
 def test_archives_that_lie_give_an_error(tmp_path):
-    """Sizes too large and too small, members that overlap, a name twice or with a zero in it, another file's start."""
+    """Sizes too large and too small, members that overlap or are packed otherwise, a name twice, other starts."""
     content = npy_header((4, 2)) + bytes(8)
     size = len(content)
     twice = zip_of((b"X.npy", content, size, 0), (b"X.npy", content, size, 0))
     overlapping = bytearray(zip_of((b"X.npy", content, size, 0), (b"y.npy", content, size, 0)))
     second = overlapping.rindex(b"PK\1\2")
     overlapping[second + 42 : second + 46] = bytes(4)
+    encrypted = bytearray(zip_of((b"X.npy", content, size, 0)))
+    encrypted[encrypted.index(b"PK\1\2") + 8] |= 1
     lies = {
         "more than there is": (zip_of((b"X.npy", content, 10**6, 0)), "more than it can hold"),
+        "far more than there is": (zip_of((b"X.npy", content, 3 * 10**9, 8)), "claims 3,000,000,000 bytes, more"),
+        "two sizes that are none": (zip_of((b"X.npy", content, 3 * 10**9, 8, 2**32 - 2)), "more than it can hold"),
+        "bzip2": (zip_of((b"X.npy", content, size, 12)), "compressed in a way that NumPy does not use"),
+        "encrypted": (bytes(encrypted), "encrypted"),
         "less than there is": (zip_of((b"X.npy", content, size - 1, 0)), "damaged"),
         "another checksum": (zip_of((b"X.npy", content, size, 0)).replace(content, content[:-1] + b"\1"), "damaged"),
         "a name twice": (twice, "both X and X"),
@@ -187,6 +199,8 @@ def test_headers_that_claim_more_than_any_memory_are_refused(tmp_path):
         READ_IDX: (idx_header(2**31, 2**31, 2, code=14), "claims"),
         READ_NPY: (npy_header((2**62, 2)), "promises"),
         READ_NPZ: (zip_of((b"X.npy", npy_header((2**62, 2)), 2**32 - 2, 8)), "more than it can hold|claims"),
+        LOAD: ((2**63).to_bytes(8, "little") + b"{}", "cut short"),
+        READ_CHECKPOINT: ((2**63).to_bytes(8, "little") + b"{}", "cut short"),
     }
     for reader, (content, sentence) in claims.items():
         path = tmp_path / (f"{reader}.npy")
@@ -309,84 +323,55 @@ def test_a_text_with_many_commas_is_one_value(tmp_path):
     assert read_table(str(tmp_path / "text.csv")).ask("SELECT a, length(b) FROM data") == [(1, 30_000)]
 
 
+def read_request(path):
+    """Read the request of a run in the folder of a file."""
+    with RunFolder(path.parent, resume=True) as folder:
+        return folder.read_request()
+
+
 READERS = {
-    "idx": read_idx,
-    "npz": read_npz,
-    "npy": read_npy,
-    "table": lambda path: read_table(str(path)),
+    "idx": (read_idx, "file"),
+    "npz": (read_npz, "file"),
+    "npy": (read_npy, "a.npy"),
+    "table": (lambda path: read_table(str(path)), "a.csv"),
+    "model": (load, "file"),
+    "checkpoint": (checkpoint.FORM.read, "file"),
+    "history": (read_history, "file"),
+    "run": (read_request, "run.json"),
 }
-NAMES = {"npy": "a.npy", "table": "a.csv"}
 
 
-@pytest.fixture(params=READERS)
-def reader(request, tmp_path):
-    """Return each reader and the path it is to read."""
-    return READERS[request.param], tmp_path / NAMES.get(request.param, "file")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
-def test_a_pipe_is_refused_and_not_waited_for(reader):
-    """Nobody writes into it."""
-    read, path = reader
-    os.mkfifo(path)
-
-    with pytest.raises((StorageError, MissingFileError)):
-        read(path)
-
-
-@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no devices by name")
-def test_a_device_that_never_ends_is_refused(reader):
-    """Also behind a link."""
-    read, path = reader
-    path.symlink_to("/dev/zero")
-
-    with pytest.raises((StorageError, MissingFileError)):
-        read(path)
-
-
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no sockets by name")
-def test_a_socket_is_refused(reader, monkeypatch):
-    """As a pipe is."""
-    read, path = reader
-    monkeypatch.chdir(path.parent)
+def make_socket(path):
+    """Make a socket."""
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(path.name)
 
-        with pytest.raises((StorageError, MissingFileError)):
-            read(path)
+
+ODD = {
+    "a pipe": os.mkfifo,  # into which nobody writes
+    "a device behind a link": lambda path: path.symlink_to("/dev/zero"),  # which never ends
+    "a socket": make_socket,
+    "a folder": Path.mkdir,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a link to nothing": lambda path: path.symlink_to("nothing"),
+}
 
 
-def test_links_that_lead_nowhere_are_told(reader):
-    """To themselves, or to what is not there."""
-    read, path = reader
-    for target in (path.name, "nothing"):
-        path.symlink_to(target)
-        with contextlib.suppress(StorageError, MissingFileError):
-            read(path)
-        path.unlink()
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes, devices and sockets by name")
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, monkeypatch, name, kind):
+    """By each reader; what is not there is missing, and so is a run where its request is none."""
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    read, file = READERS[name]
+    ODD[kind](tmp_path / file)
 
-
-def test_a_folder_is_told(reader):
-    """Where a file should be."""
-    read, path = reader
-    path.mkdir()
-
-    with pytest.raises((StorageError, MissingFileError)):
-        read(path)
-
-
-def test_idx_files_of_impossible_shapes_are_told(tmp_path):
-    """More dimensions than an array has; sizes that are too large beside one of zero."""
-    for sizes in ((1,) * 65, (2**32 - 1,) * 255, (0, 2**31, 2**31, 2**31)):
-        (tmp_path / "odd").write_bytes(idx_header(*sizes) + b"x" * (0 not in sizes))
-        with pytest.raises(FileFormatError, match=f"{len(sizes)} dimensions"):
-            read_idx(tmp_path / "odd")
+    with pytest.raises(MissingFileError if kind == "a link to nothing" or name == "run" else StorageError):
+        read(tmp_path / file)
 
 
 def test_a_wrong_label_is_named_by_its_place_wherever_it_is(tmp_path, monkeypatch):
     """Labels are looked at block by block."""
-    from twolayer.data.readers import arrays
-
     monkeypatch.setattr(arrays, "_BLOCK_VALUES", 2)
     np.save(tmp_path / "X.npy", np.zeros((5, 1)))
     np.save(tmp_path / "y.npy", np.array([0, 1, 0, 0.5, 1]))
@@ -465,11 +450,10 @@ def test_names_of_columns_are_names_and_no_sql(tmp_path, monkeypatch):
 
 def test_the_limits_are_those_that_are_promised():
     """SECURITY.md names them."""
-    from twolayer.data.readers import arrays
-
     promised = (Path(__file__).parents[1] / "SECURITY.md").read_text()
 
-    assert (idx.MAX_BYTES, arrays.MAX_BYTES) == (4 * 2**30,) * 2
+    assert (idx.MAX_BYTES, arrays.MAX_BYTES, model_file.FORM.max_bytes) == (4 * 2**30,) * 3
     assert (packed.MOST_ALWAYS, packed.MOST_TIMES) == (256 * MIB, 100)
-    for limit in ("4 GiB", "256 MiB", "100 times"):
+    assert (checkpoint.FORM.max_bytes, history.MAX_FILE_BYTES) == (16 * 2**30, 256 * MIB)
+    for limit in ("4 GiB", "16 GiB", "256 MiB", "100 times"):
         assert limit in promised

@@ -23,7 +23,7 @@ Raw = Callable[[bytes, int], bytes]  # content and the length allowed to changed
 _VALUES = (None, True, False, 0, 1, 2, -1, 0.5, -0.0, 1e-320, 1e300, 1e308, 1e999, float("nan"), 2**31, 2**53, 2**63)
 _VALUES += (2**64, 10**30, -(10**30), "", "a", "\0", "a\0", "\ud800", "é", "\x1b[2J", "\n", "x" * 300, "1", "nan")
 _VALUES += ([], {}, [[]], [1], ["a", "b"], {"a": 1}, "sigmoid", "relu", "number", "category", "F32", "F64", "BF16")
-_TYPES = (
+_TYPES = [
     "|u1",
     "|i1",
     "|b1",
@@ -40,67 +40,20 @@ _TYPES = (
     "<c8",
     "<M8[s]",
     "|V4",
-)
+]
 _SHAPES = ("(4, 2)", "(4,)", "()", "(0, 2)", "(2, 2, 2)", "(-1, 2)", "(4L, 2L)", "(True, 8)", f"({2**63}, 2)", "(1,)*9")
 _NAMES = ("x_train", "y_train", "x_test", "y_test", "X", "y", "Y", "labels", "images", "a\0b", "../x", "\x1b[2J")
-_FIELDS = (
-    b"",
-    b"NA",
-    b"nan",
-    b"inf",
-    b"1e999",
-    b"-1",
-    b"1,5",
-    b"0,25",
-    b"1_000",
-    b"007",
-    b"9" * 40,
-    b"1e-400",
-    b"true",
-)
-_FIELDS += (
-    b'"',
-    b'""',
-    b'"a""b"',
-    b"'",
-    b"\\",
-    b"\0",
-    b"\x1b[2J",
-    b"\xff",
-    "é".encode(),
-    b"2020-01-01",
-    b"12:30",
-    b" 1 ",
-)
-_FIELDS += (
-    b"rowid",
-    b"_twolayer_kept",
-    b"x" * 300,
-    b"#",
-    b"[1, 2]",
-    b"{'a': 1}",
-    b"\xe2\x80\xa8",
-    b"=1+1",
-    b"%s",
-    b"*",
-)
+_FIELDS = (b"", b"NA", b"nan", b"inf", b"1e999", b"-1", b"1,5", b"0,25", b"1_000", b"007", b"9" * 40, b"1e-400")
+_FIELDS += (b"true", b'"', b'""', b'"a""b"', b"'", b"\\", b"\0", b"\x1b[2J", b"\xff", "é".encode(), b"2020-01-01")
+_FIELDS += (b"12:30", b" 1 ", b"rowid", b"_twolayer_kept", b"x" * 300, b"#", b"[1, 2]", b"{'a': 1}", b"\xe2\x80\xa8")
+_FIELDS += (b"=1+1", b"%s", b"*")
 _SEPARATORS = (b",", b";", b"\t", b"|", b" ", b"\n", b"\r\n", b"\r")
 
 
 def mutate(kind: str, content: bytes, limit: int, seed: int, raw: Raw | None = None) -> bytes:
-    """Return a file like another.
+    """Return a file like another, of a kind in `MUTATORS` and at most so many bytes; the seed chooses the way.
 
-    Parameters
-    ----------
-    kind : str
-        Of the format, a name in `MUTATORS`.
-    content : bytes
-    limit : int
-        Of bytes.
-    seed : int
-        Of the choice among the ways.
-    raw : callable, optional
-        Changes bytes without knowing what they are; `scramble` when not given.
+    `raw` changes bytes without knowing what they are; it is `scramble` when not given.
     """
     choose = random.Random(seed)
     change = raw or (lambda some, most: scramble(some, most, choose))

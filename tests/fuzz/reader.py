@@ -11,16 +11,7 @@ Reader = Callable[[bytes, Path], None]
 
 
 def check(read: Reader, content: bytes, folder: Path) -> None:
-    """Give a file's content to a reader; whatever but a good result or a good error comes of it is raised.
-
-    Parameters
-    ----------
-    read : callable
-        One of `READERS` in `targets`, or one like them.
-    content : bytes
-    folder : Path
-        Where the file may be put.
-    """
+    """Give a file's content to a reader; whatever but a good result or a good error comes of it is raised."""
     with watched(folder), warnings.catch_warnings():
         warnings.simplefilter("error")
         try:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tests import test_checkpoint, test_model_file
 from tests.fuzz.run_targets import SOLVERS, train_tiny
-from tests.test_checkpoint import with_array, with_record, with_state
+from tests.test_checkpoint import record_of, with_array, with_record, with_state
 from tests.test_history import LINE
-from tests.test_model_file import BROKEN, FORMAT_1, with_columns
+from tests.test_model_file import BENT, DATE, NUMBER, with_columns
 from twolayer.data.request import DataRequest
 from twolayer.files.model_file import to_bytes
 from twolayer.model import Model
@@ -37,12 +38,21 @@ def models() -> dict[str, bytes]:
     whole = to_bytes(Model(parameters, (0, 1), (2, 3), 255.0, settings={"n_hidden": 3}))
     files = {"of numbers": small_model(), "of three texts": small_model(3, ("a", "b", "ü"), "float64", "softmax")}
     files["of a table"] = with_columns(whole)
-    files |= {path.stem: path.read_bytes() for path in FORMAT_1[:1]}
-    told = Counter()
-    for name, (damage, sentence) in BROKEN.items():
+    dates = ({**DATE, "part": part} for part in ("year", "hour"))
+    files["of clips, curves and dates"] = with_columns(whole, BENT, NUMBER, *dates)
+    raw = (*({**BENT, "name": f"x{k}"} for k in range(3)), {"kind": "unused", "name": "x3"})
+    files["of an array"] = with_columns(whole, *raw, target=None, input_shape=[2, 2])
+    files |= {path.stem: path.read_bytes() for path in test_model_file.FORMAT_1[:1]}
+    return files | broken(test_model_file.BROKEN, whole, 2)
+
+
+def broken(ways: dict[str, tuple[Callable[[bytes], bytes], str]], whole: bytes, most: int) -> dict[str, bytes]:
+    """Return small files, each broken in one of the ways of a test; so many at most that are told alike."""
+    files, told = {}, Counter()
+    for name, (damage, sentence) in ways.items():
         content = damage(whole)
         told[sentence] += 1
-        if len(content) < 10_000 and (told[sentence] <= 2 or name.startswith("settings")):
+        if len(content) < 10_000 and (told[sentence] <= most or name.startswith("settings")):
             files[name] = content
     return files
 
@@ -53,46 +63,30 @@ def checkpoints() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         for solver in SOLVERS:
             path = Path(folder, solver)
+            if solver == "committee":
+                train_tiny(path, solver, checkpoint_seconds=0)
+                files[f"of a {solver}"] = path.read_bytes()
+                continue
             train_tiny(path, solver, on_epoch=lambda epoch: epoch.iteration == 4)
             content = with_state(path.read_bytes(), "seconds", 0.5)
             files[f"of {solver}"] = with_array(content, "epochs.seconds", np.full(4, 0.25))
+    committee = files["of a committee"]
+    first, second = record_of(committee)["state"]["solver"]["legs"]
+    for name, member in (("of no committee", 7), ("twice", 0)):
+        files[f"a network {name}"] = with_state(committee, "solver.legs", [first, {**second, "member": member}])
+    files["a network of infinite numbers"] = with_array(committee, "solver.legs.0.vector", np.inf)
     gd, adam, lbfgs = files["of gd"], files["of adam"], files["of lbfgs"]
-    n = 11  # parameters
+    ways = {name: way for name, way in test_checkpoint.BROKEN.items() if not way[1].startswith("state.")}
+    files |= broken(ways, adam, 1) | broken(test_checkpoint.BROKEN_PAIRS, lbfgs, 2)
     return files | {
         "no file": b"",
-        "cut": gd[:-1],
-        "a model": small_model(),
-        "another checksum": gd[:-1] + b"\1",
         "a header that ends elsewhere": gd + bytes(8),
-        "an older format": with_record(gd, format_version=1),
-        "a newer format": with_record(gd, format_version=3),
-        "a field too many": with_record(gd, extra=1),
         "other settings": with_record(gd, settings={}),
         "other samples": with_record(gd, data="0" * 64),
-        "an iteration below 0": with_state(gd, "iteration", -1),
-        "a later iteration": with_state(gd, "iteration", 10**6),
-        "seconds that are not a number": with_state(gd, "seconds", "nan"),
-        "no engine": with_state(gd, "engine", None),
-        "an unknown array": with_state(gd, "parameters", "W9"),
-        "an array of no use": with_array(gd, "more", np.zeros(1)),
-        "not a number": with_array(gd, "parameters", np.full(n, np.nan)),
-        "parameters of another type": with_array(gd, "parameters", np.zeros(n, np.float32)),
-        "lists within lists": with_state(lbfgs, "solver.steps", [[[]]] * 3),
-        "steps without changes": with_state(lbfgs, "solver.changes", []),
-        "no curvature": with_array(lbfgs, "solver.changes.0", np.zeros(n)),
-        "steps that overflow": with_array(lbfgs, "solver.steps.1", np.full(n, 1e300)),
-        "an infinite step": with_array(lbfgs, "solver.steps.1", np.full(n, np.inf)),
-        "a cost that is not a number": with_array(gd, "epochs.cost", np.full(4, np.nan)),
-        "a cost without end": with_array(gd, "epochs.cost", np.full(4, np.inf)),
-        "an accuracy of two": with_array(gd, "epochs.train_accuracy", np.full(4, 2.0)),
-        "a score that is not a number": with_array(adam, "epochs.validation_score", np.full(4, np.nan)),
+        "a score that is not a number": with_array(adam, "epochs.validation_score", np.nan),
         "a score to beat that is not a number": with_state(adam, "bar", "nan"),
-        "squares below 0": with_array(adam, "solver.second", np.full(n, -1.0)),
-        "squares without end": with_array(adam, "solver.second", np.full(n, np.inf)),
         "very many updates": with_state(adam, "solver.n_updates", 2**53),
         "updates of many digits": with_state(adam, "solver.n_updates", 10**400),
-        "a best point of nothing": with_state(adam, "best", {}),
-        "best parameters without end": with_array(adam, "best.parameters", np.full(n, np.inf)),
     }
 
 
@@ -114,7 +108,7 @@ def runs() -> dict[str, bytes]:
         "of a query": run({"data": "select 1); copy (select 1) to 'x' (format csv", "target": "y"}, {}),
         "of weights": run(table, {"class_weight": {"a": 2}}, pictures=False, checkpoint_seconds=60),
         "an older format": run({}, {}, format_version=1),
-        "a newer format": run({}, {}, format_version=3),
+        "a newer format": run({}, {}, format_version=4),
         "a format of true": run({}, {}, format_version=True),
         "a name too many": run({}, {}, extra=1),
         "no data": run({}, {}, data=None),
@@ -166,9 +160,4 @@ def histories() -> dict[str, bytes]:
     }
 
 
-MAKERS: dict[str, Callable[[], dict[str, bytes]]] = {
-    "model": models,
-    "checkpoint": checkpoints,
-    "run": runs,
-    "history": histories,
-}
+MAKERS = {"model": models, "checkpoint": checkpoints, "run": runs, "history": histories}

@@ -5,20 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from tests.fuzz.reader import Reader, put
+from tests.fuzz.reader import put
+from twolayer.engines.kernel import load_kernel
 from twolayer.files.model_file import from_bytes, load, to_bytes
 from twolayer.fit import fit_model
 from twolayer.runs.folder import RunFolder
 from twolayer.runs.request import Request
 from twolayer.training.history import from_json_lines, read_history, to_json_lines
 
-SOLVERS = ("adam", "lbfgs", "momentum", "gd")
+load_kernel()  # before a reader is watched
+SOLVERS = ("adam", "lbfgs", "momentum", "gd", "committee")
 
 
 def read_model(content: bytes, folder: Path) -> None:
     """Load a model, predict, and save it again."""
     model = load(put(content, folder / "model.safetensors"))
-    samples: Any = np.zeros((1, model.n_features))
+    samples: Any = np.full((1, model.n_features), 0 if model.encoding is None else np.nan)
     if model.table is not None:
         samples = {column.name: np.array([None], object) for column in model.table.columns}
     assert np.asarray(model.classes).dtype.kind in "iU"
@@ -38,6 +40,8 @@ def read_one_history(content: bytes, folder: Path) -> None:
 def train_tiny(path: Path, solver: str, **options: Any) -> Any:
     """Train a small network with a checkpoint, or go on from it."""
     X, y = np.sin(np.arange(24.0)).reshape(8, 3), np.arange(8) % 2
+    if solver == "committee":
+        return fit_model(X, y, n_hidden=2, members=2, max_iter=3, n_threads=1, checkpoint=path, **options)
     if solver == "adam":
         options |= {"batch_size": 3, "X_val": X, "y_val": y, "early_stopping": True, "n_iter_no_change": 5}
     rate = 0.5 if solver == "gd" else "auto"
@@ -49,7 +53,8 @@ def train_tiny(path: Path, solver: str, **options: Any) -> Any:
 def read_checkpoint(content: bytes, folder: Path) -> None:
     """Go on with a training, of the solver that the checkpoint speaks of."""
     path = put(content, folder / "checkpoint.safetensors")
-    solver = next((solver for solver in SOLVERS if solver.encode() in content), "gd")
+    names = {"committee": b"legs"}
+    solver = next((solver for solver in SOLVERS if names.get(solver, solver.encode()) in content), "gd")
     model, result = train_tiny(path, solver)
     assert [epoch.iteration for epoch in result.history] == list(range(len(result.history)))
     assert all(np.isfinite(value).all() for value in model.parameters.values())
@@ -65,9 +70,4 @@ def read_request(content: bytes, folder: Path) -> None:
     assert Request.from_json(request.to_json(), "the request") == request
 
 
-READERS: dict[str, Reader] = {
-    "model": read_model,
-    "checkpoint": read_checkpoint,
-    "run": read_request,
-    "history": read_one_history,
-}
+READERS = {"model": read_model, "checkpoint": read_checkpoint, "run": read_request, "history": read_one_history}

@@ -6,14 +6,13 @@ writes them into `corpus/`; files that a search found stay beside them.
 """
 
 import gzip
-import io
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from tests import test_arrays
 from tests.fuzz import run_seeds
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -48,20 +47,14 @@ def idx_files() -> dict[str, bytes]:
     return files
 
 
-def npy(
-    array: np.ndarray | None = None, shape: object = (4, 2), descr: object = "|u1", values: bytes = bytes(8)
-) -> bytes:
-    """Return an NPY of an array, or of a header and bytes."""
-    if array is not None:
-        with io.BytesIO() as file:
-            np.save(file, array, allow_pickle=True)
-            return file.getvalue()
-    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
-    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + values
+def npy(shape: object = (4, 2), descr: object = "|u1", values: bytes = bytes(8)) -> bytes:
+    """Return an NPY of a header and bytes."""
+    return test_arrays.header(shape, descr) + values
 
 
 def npy_files() -> dict[str, bytes]:
     """Return NPY files whole and broken."""
+    objects = test_arrays.npy(np.array([[print]], object))
     files = {f"type {code}": npy(descr=code, values=bytes(8 * int(code[2:]))) for code in ("<f4", ">f8", "<i2", "|b1")}
     files |= {
         "bytes": npy(),
@@ -75,7 +68,7 @@ def npy_files() -> dict[str, bytes]:
         "empty": b"",
         "cut in the header": npy()[:30],
         "cut in the values": npy()[:-1],
-        "objects": npy(np.array([[print]], object)),
+        "objects": objects,
         "a type of objects": npy(descr=[("a", "|O")]),
         "named columns": npy(descr=[("a", "<f4"), ("b", "<f4")]),
         "complex": npy(descr="<c8", values=bytes(64)),
@@ -94,17 +87,9 @@ def npy_files() -> dict[str, bytes]:
     return files
 
 
-def npz(compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
-    """Return an archive of members given as bytes, with the same bytes each time."""
-    with io.BytesIO() as file:
-        with zipfile.ZipFile(file, "w", compression) as archive:
-            for name, content in members.items():
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content, compression)
-        return file.getvalue()
-
-
 def npz_files() -> dict[str, bytes]:
     """Return NPZ files whole and broken."""
+    npz, objects = test_arrays.npz, test_arrays.npy(np.array([[print]], object))
     four = {"x_train": npy(), "y_train": npy(shape=(4,), values=b"\0\1\0\1")}
     four |= {name.replace("train", "test"): content for name, content in four.items()}
     plain, packed = npz(X=npy(), y=four["y_train"]), npz(zipfile.ZIP_DEFLATED, **four)
@@ -123,7 +108,7 @@ def npz_files() -> dict[str, bytes]:
         "labels too few": npz(X=npy(), y=npy(shape=(3,), values=b"\0\1\0")),
         "labels without samples": npz(X=npy(), y_test=npy(shape=(4,), values=b"\0\1\0\1")),
         "tests of another shape": npz(X=npy(), X_test=npy(shape=(2, 4))),
-        "objects": npz(X=npy(np.array([[print]], object))),
+        "objects": npz(X=objects),
         "labels that signal": npz(
             X=npy(shape=(2, 1), values=b"12"), y=npy(shape=(2,), descr="<f4", values=b"\1\0\x80\x7f" * 2)
         ),
@@ -196,12 +181,7 @@ def csv_files() -> dict[str, bytes]:
     }
 
 
-MAKERS: dict[str, Callable[[], dict[str, bytes]]] = run_seeds.MAKERS | {
-    "idx": idx_files,
-    "npz": npz_files,
-    "npy": npy_files,
-    "csv": csv_files,
-}
+MAKERS = run_seeds.MAKERS | {"idx": idx_files, "npz": npz_files, "npy": npy_files, "csv": csv_files}
 
 
 def file_name(name: str) -> str:

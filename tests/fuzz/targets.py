@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.fuzz import run_targets
 from tests.fuzz.mutators import unpack
-from tests.fuzz.reader import Reader, put
+from tests.fuzz.reader import put
 from twolayer.data.readers.arrays import read_npy, read_npz
 from twolayer.data.readers.idx import read_idx, read_idx_samples
 from twolayer.data.rows import gather
@@ -17,6 +17,7 @@ from twolayer.data.tables.tables import TableRows
 
 TABLE_BYTES = 2**28  # that DuckDB may take
 MOST_COLUMNS = 16  # of a table; it takes some hundredths of a second for each
+SCALINGS = ("standard", "clip", "quantile", "bins")
 _LABELS = b"\0\0\x08\1\0\0\0\4\0\1\0\1"
 _IMAGES = b"\0\0\x08\3\0\0\0\4\0\0\0\1\0\0\0\2" + bytes(range(8))
 
@@ -52,19 +53,14 @@ def read_csv(content: bytes, folder: Path) -> None:
     if _n_separators(unpack(content)[0].decode(encoding, "replace")) >= MOST_COLUMNS:
         return
     table = read_table(str(path), encoding=encoding, memory_bytes=TABLE_BYTES)
-    survey = survey_table(table, list(table.kinds)[-1], fraction=0.25)
+    survey = survey_table(table, list(table.kinds)[-1], fraction=0.25, scaling=SCALINGS[len(content) % 4])
     assert len(survey.labels) == table.n_rows
     X = gather(TableRows(table, survey.encoding))
     assert X.shape == (table.n_rows, survey.encoding.n_values)
     assert np.isfinite(X).all()
 
 
-READERS: dict[str, Reader] = run_targets.READERS | {
-    "idx": read_one_idx,
-    "npz": read_one_npz,
-    "npy": read_one_npy,
-    "csv": read_csv,
-}
+READERS = run_targets.READERS | {"idx": read_one_idx, "npz": read_one_npz, "npy": read_one_npy, "csv": read_csv}
 
 
 def _n_separators(text):

@@ -100,10 +100,7 @@ def _other_paths(event, arguments):
 def watched(folder: Path) -> Iterator[None]:
     """See that nothing is run, started or reached, and that no file is changed but in a folder or the temporary one.
 
-    Raises
-    ------
-    ForbiddenError
-        If it is, whether or not the reader got over that.
+    Whether or not the reader got over it, a `ForbiddenError` is raised at the end.
     """
     if not _Watch.hooked:
         sys.addaudithook(_hook)
