@@ -1,6 +1,7 @@
 """`python -m benchmarks.results`: test errors of the network and of scikit-learn's classifiers on the same samples.
 
-Each row has its own samples, the same for all contestants; the seconds are those of fitting.
+Each row has its own samples, the same for all contestants; the seconds are those of fitting. The page begins with what
+`python -m benchmarks.tables` has written to the folder `tables` beside it.
 """
 
 import itertools
@@ -23,12 +24,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.machine import describe
+from benchmarks.tables.report import PAGE_FILE, RECORD_FILE, load, summary
 from twolayer import TwoLayerClassifier, load_mnist
 
 Fit = Callable[[Any, Any, int], Any]
 Part = tuple[Any, Any, Any, Any]
 HARD_PAIRS = ((7, 9), (3, 5), (5, 8), (4, 9))
 OURS = "twolayer"
+TABLES = "tables"  # the folder beside the page
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Row:
 
 
 def _ours(**settings: Any) -> Fit:
-    return lambda X, y, seed: TwoLayerClassifier(random_state=seed, **settings).fit(X, y)
+    return lambda X, y, seed: TwoLayerClassifier(recipe="none", random_state=seed, **settings).fit(X, y)
 
 
 def _falling(rates: Sequence[tuple[float, int]], **settings: Any) -> Fit:
@@ -196,13 +199,16 @@ def measure(row: Row, *, quick: bool) -> dict[str, Any]:
     return results
 
 
-def to_markdown(record: dict[str, Any]) -> str:
-    """Return the record as a page."""
+def to_markdown(record: dict[str, Any], tables: Sequence[str] = ()) -> str:
+    """Return the record as a page, and before it lines about the tables."""
     machine = record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     note = "**A quick run on little data, not a measurement.**\n\n" if record["quick"] else ""
     lines = [
         "# Results",
+        *tables,
+        "",
+        "## With settings",
         "",
         "Test errors of twolayer and of scikit-learn's classifiers on the same samples, in percent (mean and, for",
         "several runs, standard deviation), and the seconds of one fit. Splits and seeds differ between runs and are",
@@ -221,7 +227,7 @@ def to_markdown(record: dict[str, Any]) -> str:
     lines += ["", record["note"]] if record.get("note") else []
     for name, results in record["rows"].items():
         row = ROWS[name]
-        lines += ["", f"## {row.title}", ""]
+        lines += ["", f"### {row.title}", ""]
         lines += [f"twolayer: {row.settings}.{_target(row, results)}", ""] if row.settings else []
         lines += ["| | errors, % | runs | seconds |", "|---|---|---|---|"]
         lines += [
@@ -230,6 +236,15 @@ def to_markdown(record: dict[str, Any]) -> str:
     if record["pairs"]:
         lines += _pairs_to_markdown(record["pairs"])
     return "\n".join(lines) + "\n"
+
+
+def read_tables(page: Path) -> list[str]:
+    """Return the lines about the tables for a page; none where nothing was measured."""
+    folder = page.parent / TABLES
+    if not (folder / RECORD_FILE).is_file():
+        return []
+    more = f"[Each table, and how it was measured]({TABLES}/{PAGE_FILE})."
+    return ["", "## Real tables, with nothing set", "", *summary(*load(folder), f"{TABLES}/"), "", more]
 
 
 def _pairs_to_markdown(pairs: dict[str, Any]) -> list[str]:
@@ -241,7 +256,7 @@ def _pairs_to_markdown(pairs: dict[str, Any]) -> list[str]:
     mean = f"mean {np.mean(list(accuracy.values())):.2f} %, {np.median(seconds):.1f} s each (median)"
     lines = [
         "",
-        f"## MNIST, {len(pairs)} pairs of digits",
+        f"### MNIST, {len(pairs)} pairs of digits",
         "",
         f"twolayer: {_PAIR}. {said} Worst pair {worst}, {mean}.",
     ]
@@ -284,7 +299,10 @@ def _seconds(results: dict[str, Any]) -> str:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/results.md"), show_default=True
 )
-@click.option("--rows", help=f"Run only some rows, separated by commas: {', '.join([*ROWS, 'pairs'])}.")
+@click.option(
+    "--rows",
+    help=f"Run only some rows, separated by commas: {', '.join([*ROWS, 'pairs'])}. With '', only write the page.",
+)
 @click.option("--note", help="A sentence for the page, such as one about the machine.")
 @click.option("--quick", is_flag=True, help="Little data: a test of the benchmark, not a measurement.")
 def main(out: Path, rows: str | None, note: str | None, *, quick: bool) -> None:
@@ -299,6 +317,7 @@ def main(out: Path, rows: str | None, note: str | None, *, quick: bool) -> None:
         if before["quick"] == quick:
             record |= {name: before[name] for name in ("rows", "pairs")}
             record["note"] = note or before.get("note")
+            record["machine"] = record["machine"] if chosen else before["machine"]
     out.parent.mkdir(parents=True, exist_ok=True)
     for name in chosen:
         if name == "pairs":
@@ -306,11 +325,15 @@ def main(out: Path, rows: str | None, note: str | None, *, quick: bool) -> None:
         else:
             record["rows"][name] = measure(ROWS[name], quick=quick)
         record["rows"] = {name: record["rows"][name] for name in ROWS if name in record["rows"]}
-        stored.write_text(json.dumps(record, indent=1) + "\n")
-        out.write_text(to_markdown(record))
-    stored.write_text(json.dumps(record, indent=1) + "\n")
-    out.write_text(to_markdown(record))
-    click.echo(to_markdown(record))
+        _write(record, out)
+    _write(record, out)
+    click.echo(out.read_text())
+
+
+def _write(record: dict[str, Any], out: Path) -> None:
+    """Write the record and its page."""
+    out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    out.write_text(to_markdown(record, read_tables(out)))
 
 
 if __name__ == "__main__":

@@ -73,11 +73,22 @@ def test_a_falling_rate_continues_from_the_last_part():
 
 
 def test_the_published_page_is_what_was_measured():
-    """`docs/results.md` comes from the record beside it."""
-    record = json.loads((DOCS / "results.json").read_text())
+    """`docs/results.md` comes from the record beside it, and from that of the tables, where they have been measured."""
+    record, page = json.loads((DOCS / "results.json").read_text()), DOCS / "results.md"
 
-    assert (DOCS / "results.md").read_text() == results.to_markdown(record)
+    assert page.read_text() == results.to_markdown(record, results.read_tables(page))
     assert not record["quick"]
+
+
+def test_only_the_page_is_written_where_no_row_is_asked_for(tmp_path):
+    """Figures and machine stay those of the record."""
+    for name in ("results.md", "results.json"):
+        (tmp_path / name).write_bytes((DOCS / name).read_bytes())
+    ended = CliRunner().invoke(results.main, ["--rows", "", "--out", str(tmp_path / "results.md")])
+
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "results.json").read_bytes() == (DOCS / "results.json").read_bytes()
+    assert "Real tables" not in (tmp_path / "results.md").read_text()
 
 
 def test_the_large_file_has_the_labels_of_its_plane(tmp_path):

@@ -1,0 +1,1 @@
+"""How well the network learns real tables with nothing set, beside what users would pick instead."""
