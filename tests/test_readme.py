@@ -18,11 +18,7 @@ def test_every_command_is_in_the_table_and_every_command_in_the_table_exists():
 
 def test_every_option_named_exists():
     """The options of `train` in the text are those of the command."""
-    options = {
-        option
-        for parameter in twolayer.commands["train"].params
-        for option in (*parameter.opts, *parameter.secondary_opts)
-    }
+    options = {each for one in twolayer.commands["train"].params for each in (*one.opts, *one.secondary_opts)}
 
     assert set(re.search(r"`train` takes `(.*?)`", README, re.DOTALL)[1].split()) | {"--json"} == options - {"data"}
 
@@ -45,5 +41,5 @@ def test_the_python_examples_run(tmp_path, monkeypatch, capsys):
 
     exec(model, {})
     printed = capsys.readouterr().out
-    assert re.match(r"converged \d+ errors of 1991\n\[[49 ]+\]\n$", printed)
-    assert int(printed.split()[1]) < 100
+    assert re.match(r"(converged|finished) \d+ errors of 1991\n\[[49 ]+\]\n$", printed)
+    assert int(printed.split()[1]) < 30
