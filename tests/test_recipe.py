@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from twolayer import TwoLayerClassifier, cli, fit_model, load
 from twolayer.data.dataset import Dataset, Labels
 from twolayer.data.rows import ArrayRows, MemoryRows
-from twolayer.errors import SettingError
+from twolayer.errors import DataError, SettingError
 from twolayer.recipe import plan_batches, plan_committee, with_scale, with_shifts
 from twolayer.settings import Settings
 from twolayer.training.result import Status
@@ -184,6 +184,20 @@ def test_shifted_images_are_further_samples():
     pixels, y = images(1000)
     model, result = fit_model(pixels, y, augment="shifts", input_shape=(9, 9), max_iter=1)
     assert (result.n_train, model.settings["augment"], model.settings["solver"]) == (5000, "shifts", "adam")
+
+
+def test_few_images_are_encoded_pixel_by_pixel():
+    """Their model takes them as they are stored, and remembers how that is."""
+    pixels, y = images(300)
+
+    model, result = fit_model(pixels, y, scale=255.0, X_test=pixels[:50], y_test=y[:50], **FAST)
+
+    assert (model.scale, model.stored_scale) == (1, 255)
+    assert model.encoding is not None
+    assert (model.predict(pixels[:50]) == y[:50]).sum() == result.test_correct
+    model.check_scale(255.0, "the data")
+    with pytest.raises(DataError, match="trained on values divided by 255, but those of the data by 1"):
+        model.check_scale(1.0, "the data")
 
 
 # ---------------------------------------------------------------- what samples may be
