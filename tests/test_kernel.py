@@ -74,7 +74,7 @@ def sanitized(tmp_path_factory):
         pytest.skip("there is no gcc")
     library = tmp_path_factory.mktemp("sanitized") / "kernel.so"
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DANY_PROCESSOR", "-Wno-psabi"]
-    built = subprocess.run(["gcc", "-g", "-O1", *sanitizers, *FLAGS, SOURCE, "-o", library], check=False, timeout=600)
+    built = subprocess.run(["gcc", "-g", "-O0", *sanitizers, *FLAGS, SOURCE, "-o", library], check=False, timeout=600)
     runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     if built.returncode or not Path(runtime.stdout.strip()).is_absolute():
         pytest.skip("this gcc has no sanitizers")
