@@ -35,6 +35,7 @@ _HALVINGS = 30
 _PRIOR = 20.0  # weight of the guess that the factor is 1, in samples
 _BLOCK_ROWS = 4096
 _SPREAD_SAMPLES = 256
+_FAR = 1e100
 _FIGURES = ("cost", "train_accuracy", "validation_cost", "validation_score", "seconds")
 
 
@@ -336,10 +337,10 @@ class Committee:
 
     def _logits(self, network: Parameters, X: Array) -> Array:
         """Return the logits of samples, a row each."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             columns = to_columns(X, self._samples.scale, network.dtype)
             logits: Array = forward_propagation(columns, network, self._task.activation, self._output)[1]["Z2"].T
-        return logits.astype(np.float64)
+        return np.nan_to_num(logits.astype(np.float64)).clip(-_FAR, _FAR)  # of weights near the end of their range
 
     def _logits_of_own(self, networks: Sequence[Parameters], legs: Sequence[Leg], judged: FoldedSamples) -> Array:
         """Return the logits of each sample by the member that validated on it; of samples for all, their average."""
