@@ -14,7 +14,6 @@ from strategies import SEEDS
 from twolayer import fit_model
 from twolayer.committee import (
     Committee,
-    CommitteePlan,
     FoldedSamples,
     Leg,
     Progress,
@@ -27,6 +26,7 @@ from twolayer.data.dataset import Labels
 from twolayer.equations import forward_propagation
 from twolayer.parameters import Parameters, Sizes
 from twolayer.settings import Settings
+from twolayer.solvers.lbfgs import LBFGS
 from twolayer.training.result import Status
 from twolayer.training.stop import StopRequest
 
@@ -51,8 +51,9 @@ def committee(members=3, validation=None, **settings):
     X, y = problem()
     labels = Labels.of(y)
     samples = FoldedSamples(X.astype(np.float32), labels, None, assign_folds(labels, members))
-    chosen = Settings(n_hidden=4, activation="tanh", loss="log", init="lecun", max_iter=5, n_threads=1, **settings)
-    return Committee(CommitteePlan(chosen, members), samples, "float32", validation)
+    chosen = {"members": members, "n_hidden": 4, "activation": "tanh", "loss": "log", "init": "lecun", "max_iter": 5}
+    chosen = Settings(**chosen, n_threads=1, **settings)
+    return Committee(chosen, samples, "float32", validation)
 
 
 # ---------------------------------------------------------------- one network
@@ -197,6 +198,25 @@ def test_a_request_to_stop_leaves_what_was_learned():
     assert result.status == Status.INTERRUPTED
     assert re.fullmatch(r"Interrupted: [123] networks? could be joined\.", result.message)
     assert (model.predict(X) == y).mean() > 0.7
+
+
+def test_a_listener_that_fails_ends_the_training_at_once(monkeypatch):
+    """Its error is the caller's; the other members make no more steps than the ones they are at."""
+    X, y = problem()
+    seen = []
+
+    def fail(event):
+        seen.append(event)
+        raise KeyError
+
+    steps = []
+    step = LBFGS.step
+    monkeypatch.setattr(LBFGS, "step", lambda self, *more: steps.append(1) or step(self, *more))
+    with pytest.raises(KeyError):
+        fit_model(X, y, members=8, n_hidden=300, n_threads=1, on_event=fail)
+
+    assert len(seen) == 1
+    assert len(steps) < 60
 
 
 def test_events_tell_which_network(tmp_path):

@@ -1,7 +1,5 @@
 """What is chosen where nothing is asked for; what is given is kept."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,11 +114,11 @@ def test_members_and_units_follow_from_the_numbers(n_samples, n_inputs, n_output
     own = plan_committee(Settings(n_hidden=5), n_samples, n_inputs, n_outputs)
 
     assert 1 <= plan.members <= min(8, max(1, n_samples // 5))
-    assert plan.settings.n_hidden == (64 if n_samples < 3000 else 128)
-    assert plan.settings.l2 == pytest.approx(0.03 / n_samples**0.5)
-    assert (quick.members, quick.settings.n_hidden) == (1, 64)
-    assert quick.settings.max_iter < plan.settings.max_iter
-    assert (own.members, own.settings.n_hidden) == (1, 5)
+    assert plan.n_hidden == (64 if n_samples < 3000 else 128)
+    assert plan.l2 == pytest.approx(0.03 / n_samples**0.5)
+    assert (quick.members, quick.n_hidden) == (1, 64)
+    assert quick.max_iter < plan.max_iter
+    assert (own.members, own.n_hidden) == (1, 5)
 
 
 def test_images_and_large_data_learn_on_mini_batches():
@@ -155,12 +153,36 @@ def test_images_are_learned():
 def test_what_are_pixels_is_found_out():
     """Whole numbers up to 255 in many columns, that start at 0; nothing else is divided."""
     pixels, y = images()
-    assert with_scale(dataset(pixels.astype(float), y)).scale == 255
-    assert with_scale(dataset(pixels // 16, y)).scale == 15
-    assert with_scale(dataset(pixels.astype(float), y)).rows.dtype == np.uint8
+    assert with_scale(dataset(pixels.astype(float), y))[0].scale == 255
+    assert with_scale(dataset(pixels // 16, y))[0].scale == 15
+    assert with_scale(dataset(pixels.astype(float), y))[0].rows.dtype == np.uint8
     for other in (pixels + 0.5, pixels.astype(int) + 1, pixels[:, :20], (pixels > 99).astype(int), pixels * 2.0):
-        assert with_scale(dataset(other, y)).scale == 1
-    assert with_scale(dataset(pixels[:99], y[:99])).scale == 1
+        assert with_scale(dataset(other, y))[0].scale == 1
+    assert with_scale(dataset(pixels[:99], y[:99]))[0].scale == 1
+
+
+def test_validation_images_are_scaled_as_the_others():
+    """Their cost is that of the network on them, whichever way they are stored."""
+    pixels, y = images()
+    of_validation = images(300, seed=1)
+
+    def learn(kind, **more):
+        X_val, y_val = of_validation[0].astype(kind), of_validation[1]
+        return fit_model(pixels.astype(kind), y, X_val=X_val, y_val=y_val, max_iter=2, **more)[1]
+
+    stored, floats = learn(np.uint8, scale=255.0), learn(np.float64)
+
+    assert [epoch.validation_cost for epoch in floats.history] == [epoch.validation_cost for epoch in stored.history]
+    assert floats.history[-1].validation_cost < floats.history[0].validation_cost
+
+
+def test_missing_values_that_nothing_stands_in_for_are_told():
+    """In very wide arrays and sparse matrices, which have no encoding."""
+    wide = np.zeros((20, 20_001))
+    wide[3, 5] = np.nan
+    for samples in (wide, sparse.csr_array(wide)):
+        with pytest.raises(DataError, match="not finite numbers"):
+            TwoLayerClassifier().fit(samples, np.arange(20) % 2)
 
 
 def test_shifted_images_are_further_samples():
@@ -178,8 +200,9 @@ def test_shifted_images_are_further_samples():
     np.testing.assert_array_equal(groups[3][:, :, 1:], original[:, :, :-1])
     np.testing.assert_array_equal(groups[4][:, :, :-1], original[:, :, 1:])
     assert not np.concatenate([groups[1][:, 0], groups[2][:, -1], groups[3][:, :, 0], groups[4][:, :, -1]]).any()
-    with pytest.raises(SettingError, match="`augment` is for images in memory"):
-        fit_model(X, Y, augment="shifts")
+    for samples, more in ((X, {}), (sparse.csr_array(X), {"input_shape": (2, 2)})):
+        with pytest.raises(SettingError, match="`augment` is for images in memory"):
+            fit_model(samples, Y, augment="shifts", **more)
     assert fit_model(pixels, y, augment="shifts", input_shape=(8, 8), **FAST)[1].n_train == 30
     pixels, y = images(1000)
     model, result = fit_model(pixels, y, augment="shifts", input_shape=(9, 9), max_iter=1)
@@ -276,13 +299,3 @@ def test_with_nothing_set_it_learns_better_than_plain():
             assert (model.predict(X[~half]) == y[~half]).mean() > 0.93
 
     assert max(losses["auto"], losses["quick"]) < 0.15 < losses["none"]
-
-
-def test_a_plan_is_not_changed_by_what_it_is_made_of():
-    """Settings are values."""
-    settings = Settings(n_hidden=3)
-
-    plan = plan_committee(settings, 100, 4, 1)
-
-    assert settings == Settings(n_hidden=3)
-    assert replace(plan.settings, members=None).n_hidden == 3

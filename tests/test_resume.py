@@ -201,16 +201,22 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(call):
     assert_same_run("unbroken", "broken")
 
 
-def test_ctrl_c_leaves_a_model_and_a_checkpoint_to_go_on_from(call):
-    """The table says how; the run goes on, and ends as if it had not been interrupted."""
-    settings = ("samples.npz", "--solver", "adam", "--tol", "0", "--iterations", "30000")
-    process = start(*settings, "--checkpoint", "0.2", "--out", "broken")
+def interrupted(*settings):
+    """Return the model that a run in `broken` leaves when it is interrupted after its first checkpoint."""
+    process = start(*settings, "--out", "broken")
     wait_for(process, "broken/checkpoint.safetensors")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
     model = load("broken/model.safetensors")
     assert model.settings["status"] == "interrupted"
+    return model
+
+
+def test_ctrl_c_leaves_a_model_and_a_checkpoint_to_go_on_from(call):
+    """The table says how; the run goes on, and ends as if it had not been interrupted."""
+    settings = ("samples.npz", "--solver", "adam", "--tol", "0", "--iterations", "30000")
+    model = interrupted(*settings, "--checkpoint", "0.2")
     n_iter = model.settings["n_iter"] + 20
 
     code, out, err = call("train", "--resume", "broken", "--iterations", n_iter, "--json", "--no-pictures")
@@ -225,13 +231,7 @@ def test_ctrl_c_leaves_a_model_and_a_checkpoint_to_go_on_from(call):
 def test_ctrl_c_leaves_what_a_committee_has_learned(call):
     """A model of the networks so far, and a checkpoint from which all of them are trained to their ends."""
     settings = ("samples.npz", *RUNS["recipe"])
-    process = start(*settings, "--checkpoint", "0", "--out", "broken")
-    wait_for(process, "broken/checkpoint.safetensors")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    model = load("broken/model.safetensors")
-    assert model.settings["status"] == "interrupted"
+    model = interrupted(*settings, "--checkpoint", "0")
     assert np.isfinite(model.predict_proba(np.zeros((1, 30)))).all()
 
     code, _, err = call("train", "--resume", "broken")

@@ -7,6 +7,7 @@ import numpy as np
 
 from twolayer.aliases import Array
 from twolayer.engines.objective import Evaluation
+from twolayer.equations import softmax
 from twolayer.parameters import Parameters, Sizes
 from twolayer.solvers.lbfgs import LBFGS
 from twolayer.training.loop import Training, drive
@@ -75,7 +76,5 @@ def train_logistic(X: Array, codes: Array, n_classes: int, weight: Array | None 
 
 def probabilities(regression: Parameters, X: Array) -> Array:
     """Return the probability of each class, a row a sample."""
-    Z = X @ regression["W1"].T + regression["b1"].T
-    powers = np.exp(Z - Z.max(axis=1, keepdims=True))
-    found: Array = powers / powers.sum(axis=1, keepdims=True)
+    found: Array = softmax(regression["W1"] @ X.T + regression["b1"]).T
     return found

@@ -5,7 +5,6 @@ smallest validation cost are kept. Members whose logits are averaged are one net
 side; a temperature, by which the logits are divided, is folded into it, too.
 """
 
-import copy
 import math
 import queue
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from twolayer.aliases import Array
 from twolayer.data.dataset import Labels
 from twolayer.engines.objective import Objective, Task, make_objective, n_processors
 from twolayer.engines.whole import to_columns
-from twolayer.equations import find_loss, forward_propagation
+from twolayer.equations import OUTPUTS, find_loss, forward_propagation
 from twolayer.parameters import Parameters, Sizes, random_start
 from twolayer.settings import Settings
 from twolayer.solvers.lbfgs import LBFGS
@@ -33,28 +32,11 @@ from twolayer.training.stop import StopRequest
 _LOG_SCALES = (-2.0, 1.5)  # between which the logarithm of the factor of the logits is sought
 _HALVINGS = 30
 _PRIOR = 20.0  # weight of the guess that the factor is 1, in samples
+_PATIENCE = 12  # iterations without a smaller validation cost before a member stops
 _BLOCK_ROWS = 4096
 _SPREAD_SAMPLES = 256
 _FAR = 1e100
 _FIGURES = ("cost", "train_accuracy", "validation_cost", "validation_score", "seconds")
-
-
-@dataclass(frozen=True)
-class CommitteePlan:
-    """How a committee is trained.
-
-    Attributes
-    ----------
-    settings : Settings
-        Of each member, complete.
-    members : int
-    patience : int
-        Iterations without a smaller validation cost before a member stops.
-    """
-
-    settings: Settings
-    members: int
-    patience: int = 12
 
 
 @dataclass(frozen=True)
@@ -162,7 +144,8 @@ class Committee:
 
     Parameters
     ----------
-    plan : CommitteePlan
+    settings : Settings
+        Of each member and how many there are, complete.
     samples : FoldedSamples
     dtype : str
         Of the computation.
@@ -172,19 +155,18 @@ class Committee:
 
     def __init__(
         self,
-        plan: CommitteePlan,
+        settings: Settings,
         samples: FoldedSamples,
         dtype: str,
         validation: FoldedSamples | None = None,
     ) -> None:
-        self.plan, self._samples, self._dtype = plan, samples, dtype
+        self._settings, self._samples, self._dtype = settings, samples, dtype
         self._validation = validation
-        settings = plan.settings
+        self.members = settings.members or 1
         self._task = Task(settings.activation or "relu", settings.loss or "log")
         self._output = find_loss(self._task.loss, samples.labels.n_outputs).output
-        self.n_threads = settings.n_threads or n_processors()
-        self._at_once = min(self.n_threads, plan.members)
-        self._objectives: dict[int, tuple[Objective, Objective | None]] = {}
+        self._n_threads = settings.n_threads or n_processors()
+        self._at_once = min(self._n_threads, self.members)
         self._told: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.legs: dict[int, Leg] = {}
         self._parts: dict[int, Leg] = {}  # of those that were stopped
@@ -198,7 +180,7 @@ class Committee:
         """Check that legs that were read from a file are of this committee."""
         for leg in state.legs:
             check_vector(leg.vector, start, start.dtype)
-            if leg.member >= self.plan.members:
+            if leg.member >= self.members:
                 raise ValueError("its solver has a network that is not of the committee")
             if leg.epochs.ndim != 2 or leg.epochs.shape[1] != len(_FIGURES) or leg.epochs.dtype != np.float64:
                 raise ValueError("its solver's histories have another shape or type")
@@ -209,7 +191,7 @@ class Committee:
 
     def start(self, member: int) -> Parameters:
         """Return the start of a member."""
-        settings, labels = self.plan.settings, self._samples.labels
+        settings, labels = self._settings, self._samples.labels
         sizes = Sizes(self._samples.X.shape[1], settings.n_hidden or 1, labels.n_outputs)
         seed = [settings.random_state, member] if member else settings.random_state
         return random_start(sizes, self._dtype, seed, settings.init or "lecun")
@@ -225,20 +207,24 @@ class Committee:
         done : callable
             Called with the progress after each leg.
         """
-        missing = [member for member in range(self.plan.members) if member not in self.legs]
+        missing = [member for member in range(self.members) if member not in self.legs]
         with ThreadPoolExecutor(self._at_once) as pool, stop.on_signals():
             futures = [pool.submit(self._train, member, stop) for member in missing]
             for future in futures:
                 future.add_done_callback(lambda _: self._told.put(None))
             waiting = len(futures)
-            while waiting:
-                event = self._told.get()
-                if event is None:
-                    waiting -= 1
-                    self._collect(futures, stop, done)
-                elif any([listener(event) for listener in listeners]):  # noqa: C419 - each is told
-                    self.stopped_on_request = True
-                    stop.ask()
+            try:
+                while waiting:
+                    event = self._told.get()
+                    if event is None:
+                        waiting -= 1
+                        self._collect(futures, stop, done)
+                    elif any([listener(event) for listener in listeners]):  # noqa: C419 - each is told
+                        self.stopped_on_request = True
+                        stop.ask()
+            except BaseException:
+                stop.ask()  # else the other members would be trained to their ends first
+                raise
         return self._join()
 
     def _collect(
@@ -255,62 +241,46 @@ class Committee:
 
     def _train(self, member: int, stop: StopRequest) -> tuple[Leg, bool]:
         """Train one member; return its leg, and whether it was trained to its end."""
-        plan, settings = self.plan, self.plan.settings
-        learned, kept = self._of_member(member)
-        objective = copy.copy(learned)
-        objective.task = replace(self._task, l2=settings.l2 or 0.0)  # type: ignore[attr-defined]
-        validation = None
-        if kept is not None:
-            validation = Validation(kept, None, plan.patience, by_cost=True)
-        part = Part(member + 1, plan.members, len(self.legs))
+        own = self._samples.fold == member
+        learned, kept = self._samples, self._validation
+        if kept is None and own.any():
+            learned, kept = learned.take(np.flatnonzero(~own)), learned.take(np.flatnonzero(own))
+        objective = self.objective(learned, self._settings.l2 or 0.0)
+        validation = None if kept is None else Validation(self.objective(kept), None, _PATIENCE, by_cost=True)
+        part = Part(member + 1, self.members, len(self.legs))
 
         def tell(event: Event) -> None:
             self._told.put(replace(event, part=part))
 
-        start, max_iter = self.start(member), settings.max_iter or 1
+        start, max_iter = self.start(member), self._settings.max_iter or 1
         training = Training(objective, LBFGS(), start, max_iter, 0.0, None, validation, None, (tell,))
         (result,) = drive([training], stop)
         return _to_leg(member, result), result.status is not Status.INTERRUPTED
 
-    def _of_member(self, member: int) -> tuple[Objective, Objective | None]:
-        """Return the objectives of the samples that a member learns from, and validates on."""
-        if member not in self._objectives:
-            samples, own = self._samples, self._samples.fold == member
-            learned, kept = samples, self._validation
-            if kept is None and own.any():
-                learned, kept = samples.take(np.flatnonzero(~own)), samples.take(np.flatnonzero(own))
-            self._objectives[member] = (self.objective(learned), None if kept is None else self.objective(kept))
-        return self._objectives[member]
-
-    def objective(self, samples: FoldedSamples) -> Objective:
-        """Return the objective of samples, without the penalty."""
+    def objective(self, samples: FoldedSamples, l2: float = 0.0) -> Objective:
+        """Return the objective of samples."""
         return make_objective(
             samples.X,
             samples.labels,
-            self._task,
-            engine=self.plan.settings.engine,
+            replace(self._task, l2=l2),
+            engine=self._settings.engine,
             dtype=self._dtype,
             scale=samples.scale,
             sample_weight=samples.weight,
-            n_threads=max(1, self.n_threads // self._at_once),
+            n_threads=max(1, self._n_threads // self._at_once),
             worth_tiles=0,
         )
-
-    @property
-    def engine(self) -> str:
-        """What computes the members."""
-        engine = self._of_member(0)[0].engine
-        return f"{engine}; {count(self._at_once, 'network')} at a time"
 
     def predict(self, network: Parameters, X: Array) -> Array:
         """Return the place of the class of each sample."""
         parts = [X[first : first + _BLOCK_ROWS] for first in range(0, X.shape[0], _BLOCK_ROWS)]
         return np.concatenate([self._to_probabilities(self._logits(network, part)).argmax(axis=1) for part in parts])
 
-    def cost(self, network: Parameters, samples: FoldedSamples) -> float:
-        """Return the mean loss of samples, without the penalty."""
-        (found,) = self.objective(samples).evaluate([network], gradient=False) or []
-        return found.cost
+    def evaluate(self, network: Parameters, samples: FoldedSamples) -> tuple[float, str]:
+        """Return the mean loss of samples, without the penalty, and what computes."""
+        objective = self.objective(samples)
+        (found,) = objective.evaluate([network], gradient=False) or []
+        return found.cost, f"{objective.engine}; {count(self._at_once, 'network')} at a time"
 
     def _join(self) -> Joined:
         """Join the members into one network."""
@@ -332,7 +302,7 @@ class Committee:
             judged,
             probabilities,
             _mean_history([leg.history for leg in legs]),
-            len(self.legs) == self.plan.members,
+            len(self.legs) == self.members,
         )
 
     def _logits(self, network: Parameters, X: Array) -> Array:
@@ -361,13 +331,11 @@ class Committee:
 
     def _to_probabilities(self, logits: Array) -> Array:
         """Return the probability of each class."""
-        if self._output == "softmax":
-            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        else:
-            powers = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
-            if logits.shape[1] == 1:
-                return np.hstack([1 - powers, powers])
-        probabilities: Array = powers / powers.sum(axis=1, keepdims=True)
+        A2 = OUTPUTS[self._output](logits.T).T
+        if A2.shape[1] == 1:
+            return np.hstack([1 - A2, A2])
+        A2 = np.maximum(A2, np.finfo(A2.dtype).tiny)  # all outputs may round to 0
+        probabilities: Array = A2 / A2.sum(axis=1, keepdims=True)
         return probabilities
 
 

@@ -96,8 +96,9 @@ def fit(
         dataset, times = with_shifts(dataset)
         sample_weight = None if sample_weight is None else np.tile(sample_weight, times)
     if not settings.is_plain and start is None and state is None and score is None:
+        dataset, validation = with_scale(dataset, validation)
         return _fit_by_recipe(
-            with_scale(dataset),
+            dataset,
             settings,
             sample_weight=sample_weight,
             validation=validation,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from twolayer.aliases import Array
-from twolayer.committee import Committee, CommitteePlan, FoldedSamples, Joined, assign_folds, hash_rows
+from twolayer.committee import Committee, FoldedSamples, Joined, assign_folds, hash_rows
 from twolayer.data.dataset import Dataset
 from twolayer.data.encoding import MAX_COLUMNS, STORED_SCALE, fit_encoding
-from twolayer.data.rows import MemoryRows
+from twolayer.data.rows import MemoryRows, check_finite
 from twolayer.engines.objective import check_weight
 from twolayer.errors import SettingError
 from twolayer.judgement import judge
@@ -63,44 +63,53 @@ class Learned:
     record: dict[str, Any]
 
 
-def plan_committee(settings: Settings, n_samples: int, n_inputs: int, n_outputs: int) -> CommitteePlan:
-    """Return how a committee is trained on samples in memory; a setting that is given is kept."""
-    quick = settings.recipe == "quick"
+def _choose(settings: Settings, n_hidden: int, max_iter: int, **more: Any) -> Settings:
+    """Return settings in which those that are not given are chosen; `more` stands in any case."""
     activation = settings.activation or "relu"
+    return replace(
+        settings,
+        n_hidden=settings.n_hidden or n_hidden,
+        activation=activation,
+        loss=settings.loss or "log",
+        init=settings.init or ("he" if activation == "relu" else "lecun"),
+        max_iter=settings.max_iter or max_iter,
+        **more,
+    )
+
+
+def _penalty(settings: Settings, n_samples: int) -> float:
+    return _PENALTY / math.sqrt(n_samples) if settings.l2 is None else settings.l2
+
+
+def plan_committee(settings: Settings, n_samples: int, n_inputs: int, n_outputs: int) -> Settings:
+    """Return the settings of the committee that is trained on samples in memory."""
+    quick = settings.recipe == "quick"
     n_hidden = settings.n_hidden or (_NARROW if quick or n_samples < _MANY_SAMPLES else _WIDE)
     members = settings.members
     if members is None:
         affordable = max(2, int(_PASS_WORK / (float(n_samples) * (n_inputs + n_outputs) * n_hidden)))
         most = 1 if quick or settings.n_hidden else min(_MEMBERS, affordable)
         members = max(1, min(most, n_samples // _FOLD_SAMPLES))
-    complete = replace(
-        settings,
-        recipe=settings.recipe or "auto",
-        members=members,
-        n_hidden=n_hidden,
-        activation=activation,
-        loss=settings.loss or "log",
-        init=settings.init or ("he" if activation == "relu" else "lecun"),
-        max_iter=settings.max_iter or (_QUICK_ITERATIONS if quick else _ITERATIONS),
-        l2=_PENALTY / math.sqrt(n_samples) if settings.l2 is None else settings.l2,
-    )
-    return CommitteePlan(complete, members)
+    max_iter = _QUICK_ITERATIONS if quick else _ITERATIONS
+    chosen = {"recipe": settings.recipe or "auto", "members": members, "l2": _penalty(settings, n_samples)}
+    return _choose(settings, n_hidden, max_iter, **chosen)
 
 
-def with_scale(dataset: Dataset) -> Dataset:
-    """Return samples that are pixels, by their values, as bytes with a scale; others as they are."""
+def with_scale(dataset: Dataset, validation: Dataset | None = None) -> tuple[Dataset, Dataset | None]:
+    """Return samples that are pixels, by their values, as bytes with a scale; others, and few, as they are."""
     rows = dataset.rows
     if dataset.encoding is not None or dataset.scale != 1 or len(rows.blocks) > 1 or rows.shape[0] < _IMAGES:
-        return dataset  # of fewer images each pixel is encoded as a column
+        return dataset, validation
     scale = _pixel_scale(rows.read(0))
     if scale is None:
-        return dataset
+        return dataset, validation
 
-    def scaled(each: Dataset) -> Dataset:
+    def scaled(each: Dataset | None) -> Any:
+        if each is None:
+            return None
         return replace(each, rows=MemoryRows(_to_bytes(each.rows.read(0))), scale=scale)
 
-    test = dataset.test
-    return replace(scaled(dataset), test=None if test is None else scaled(test))
+    return replace(scaled(dataset), test=scaled(dataset.test)), scaled(validation)
 
 
 def _pixel_scale(X: Any) -> float | None:
@@ -127,9 +136,9 @@ def with_shifts(dataset: Dataset) -> tuple[Dataset, int]:
         If the samples are no images in memory.
     """
     shape = dataset.input_shape
-    if len(shape) < 2 or len(dataset.rows.blocks) > 1 or dataset.encoding is not None:
-        raise SettingError("`augment` is for images in memory: leave it out for other samples.")
-    X = np.asarray(dataset.rows.read(0))
+    X = dataset.rows.read(0) if len(dataset.rows.blocks) == 1 else None
+    if len(shape) < 2 or not isinstance(X, np.ndarray) or dataset.encoding is not None:
+        raise SettingError("`augment` is for images in memory that are no sparse matrix: leave it out for others.")
     images = X.reshape(-1, *shape)
     parts = [X]
     for axis in (1, 2):
@@ -151,20 +160,16 @@ def plan_batches(settings: Settings, dataset: Dataset) -> Settings | None:
         return None
     many, quick = n_samples >= _MANY_IMAGES, settings.recipe == "quick"
     huge = n_samples * n_values > _HUGE_VALUES and not is_image
-    activation = settings.activation or "relu"
-    return replace(
+    return _choose(
         settings,
+        128 if quick else 256 if huge else 512 if many else 384,
+        2 if quick else 12,
         recipe="none",
         augment=None,  # done
-        n_hidden=settings.n_hidden or (128 if quick else 256 if huge else 512 if many else 384),
-        activation=activation,
-        loss="log",
-        init=settings.init or ("he" if activation == "relu" else "lecun"),
         solver="adam",
         learning_rate=2e-3,
         batch_size=256 if huge else 128 if many else 64,
         schedule="cosine",
-        max_iter=settings.max_iter or (2 if quick else 12),
         tol=0.0,
         dtype=settings.dtype or "float32",
     )
@@ -177,19 +182,8 @@ def has_learned_all(epoch: Epoch) -> bool:
 
 def for_blocks(settings: Settings, n_samples: int) -> Settings:
     """Return the settings of the one network that is trained on samples that memory does not hold."""
-    activation = settings.activation or "relu"
-    return replace(
-        settings,
-        recipe="none",
-        members=None,
-        n_hidden=settings.n_hidden or _NARROW,
-        activation=activation,
-        loss=settings.loss or "log",
-        init=settings.init or ("he" if activation == "relu" else "lecun"),
-        max_iter=settings.max_iter or _ITERATIONS,
-        l2=_PENALTY / math.sqrt(n_samples) if settings.l2 is None else settings.l2,
-        early_stopping=True,
-    )
+    more = {"recipe": "none", "members": None, "l2": _penalty(settings, n_samples), "early_stopping": True}
+    return _choose(settings, _NARROW, _ITERATIONS, **more)
 
 
 def learn(
@@ -227,10 +221,11 @@ def learn(
     dtype = settings.dtype or "float32"
     dataset, validation = encode(dataset, validation, settings.scaling, weight, dtype)
     labels, X = dataset.known_labels, dataset.rows.read(0)
-    plan = plan_committee(settings, len(labels), X.shape[1], labels.n_outputs)
+    chosen = plan_committee(settings, len(labels), X.shape[1], labels.n_outputs)
+    members = chosen.members or 1
     fold = np.full(len(labels), -1)
-    if validation is None and (plan.members > 1 or len(labels) >= 4 * _FOLD_SAMPLES):
-        fold = assign_folds(labels, max(plan.members, _SINGLE_FOLDS if plan.members == 1 else 2))
+    if validation is None and (members > 1 or len(labels) >= 4 * _FOLD_SAMPLES):
+        fold = assign_folds(labels, members if members > 1 else _SINGLE_FOLDS)
     samples = FoldedSamples(X, labels, weight, fold, dataset.scale)
     kept = None
     if validation is not None:
@@ -238,9 +233,9 @@ def learn(
         kept = FoldedSamples(
             validation.rows.read(0), known, validation_weight, np.zeros(len(known), int), dataset.scale
         )
-    committee = Committee(plan, samples, dtype, kept)
+    committee = Committee(chosen, samples, dtype, kept)
     start = committee.start(0)
-    writer = checkpoints(start, dataset, weight, plan.settings) if checkpoints else None
+    writer = checkpoints(start, dataset, weight, chosen) if checkpoints else None
     if writer:
         state = writer.read(committee, start)
         committee.legs.update({leg.member: leg for leg in (state.solver.legs if state else ())})
@@ -251,14 +246,14 @@ def learn(
 
     joined = committee.train(stop, listeners, done)
     scaling = dataset.encoding.scaling if dataset.encoding else settings.scaling
-    complete = replace(plan.settings, scaling=scaling, dtype=dtype)
+    complete = replace(chosen, scaling=scaling, dtype=dtype)
     figures, accuracy = judge(joined, samples, complete, validated_apart=kept is not None)
     result = _to_result(committee, samples, counts, joined, dataset.test)
-    result = replace(result, choices=figures, validation_score=accuracy)
     parameters = joined.parameters
     if settings.dtype is None and own_type == np.float64:
         parameters = Parameters.of(parameters, "float64")
-    result = replace(result, parameters=parameters, seconds=time.perf_counter() - began)
+    result = replace(result, parameters=parameters, choices=figures, validation_score=accuracy)
+    result = replace(result, seconds=time.perf_counter() - began)
     if writer:
         writer.end(result)
     record = {"temperature": joined.temperature} | ({} if joined.spread is None else {"spread": joined.spread})
@@ -301,14 +296,15 @@ def encode(
 
     The pixels of few images are encoded too: each at its own scale, they are learned from better than divided by 255.
     """
+    if dataset.encoding is not None:
+        return dataset, validation
     X = dataset.rows.read(0)
-    if not isinstance(X, np.ndarray):
-        return dataset, validation
-    many_images = dataset.scale != 1 and len(X) >= _IMAGES
-    if dataset.encoding is not None or many_images or X.shape[1] > MAX_COLUMNS:
-        return dataset, validation
-    encoding = fit_encoding(X, scaling, weight)
-    if not encoding.n_values:
+    is_array = isinstance(X, np.ndarray) and X.shape[1] <= MAX_COLUMNS
+    encoding = fit_encoding(X, scaling, weight) if is_array and (dataset.scale == 1 or len(X) < _IMAGES) else None
+    if encoding is None or not encoding.n_values:
+        for each in (dataset, dataset.test, validation):
+            if each is not None:
+                check_finite(each.rows)  # nothing stands in for missing values
         return dataset, validation
 
     def encoded(each: Dataset | None) -> Any:
@@ -330,7 +326,7 @@ def _to_result(
     """Return what the training leaves, evaluated."""
     network = joined.parameters
     right = committee.predict(network, samples.X) == samples.labels.codes
-    cost = committee.cost(network, samples)
+    cost, engine = committee.evaluate(network, samples)
     n_right, n_test = None, None
     if test is not None:
         n_right = int((committee.predict(network, test.rows.read(0)) == test.known_labels.codes).sum())
@@ -347,7 +343,7 @@ def _to_result(
         test_correct=n_right,
         n_test=n_test,
         seconds=0.0,
-        engine=committee.engine,
+        engine=engine,
         history=joined.history,
     )
 

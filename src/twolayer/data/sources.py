@@ -319,11 +319,7 @@ def read_for(
     found, _ = _read(name, DataRequest(name, encoding=encoding, **form))
     if isinstance(found, Table):
         return _take_rows(model, found, part, own, labelled=labelled)
-    if found.scale != model.stored_scale:
-        message = (
-            f"The model was trained on values divided by {model.stored_scale:g}, but those of {name} by {found.scale:g}"
-        )
-        raise DataError(f"{message}: use data stored in the same way.")
+    model.check_scale(found.scale, name)
     if found.test is None and own and found.labels is not None and (part is not None or labelled):
         rest, out = hold_out(found.labels.codes, own, _seed(model))
         found = found.take(rest if part == "train" else out)

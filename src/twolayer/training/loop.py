@@ -246,7 +246,8 @@ def _reason_to_end(t: Training, judged: State, evaluation: Evaluation, *, asked:
         message = f"Stopped early at iteration {iteration:,}: the validation score stopped improving; {kept}."
         return Status.STOPPED_EARLY, message
     if t.tol and evaluation.largest_slope() <= t.tol:
-        message = f"Converged at iteration {iteration:,}: every gradient entry is below tol = {t.tol:g}."
+        reason = f"every gradient entry is below tol = {t.tol:g}; with a smaller one it may learn more"
+        message = f"Stopped at iteration {iteration:,}: {reason}."
         return Status.CONVERGED, message
     return None
 
