@@ -125,7 +125,7 @@ def test_the_same_number_of_threads_gives_the_same_bits(n_threads, case, rule, s
 
     one, other, again = used.descend(descent), passes(case).descend(descent), used.descend(descent)
 
-    assert used._n_threads(descent.parameters.sizes, 20, N_LEVELS - 1) == n_threads
+    assert used._n_threads(used._prepare(), descent.parameters.sizes, 20, N_LEVELS - 1) == n_threads
     for each in (other, again):
         assert_same_bits(one, each)
         assert one.correct == each.correct
@@ -182,5 +182,5 @@ def test_bytes_with_a_scale_are_numbers_divided_by_it(case, rule, seed, scale):
 
     found, expected = as_bytes.descend(descent), divided.descend(descent)
 
-    assert as_bytes._rows["x"].dtype == np.uint8
+    assert as_bytes._prepare().members["x"].dtype == np.uint8
     assert_same_place(found, as_expected(expected), TOLERANCES[case.settings["dtype"]])

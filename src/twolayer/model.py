@@ -14,11 +14,12 @@ from twolayer.aliases import Array, Label
 from twolayer.data.dataset import count_outputs
 from twolayer.data.encoding import STORED_SCALE, CategoryColumn, Encoding, NumberColumn, UnusedColumn
 from twolayer.data.rows import MemoryRows, Rows, as_rows, check_finite
+from twolayer.engines import forward
 from twolayer.engines.objective import range_overrun
 from twolayer.engines.whole import to_columns
 from twolayer.equations import ACTIVATIONS, OUTPUTS, forward_propagation
 from twolayer.errors import DataError, SettingError
-from twolayer.parameters import NAMES, Sizes
+from twolayer.parameters import NAMES, Parameters, Sizes
 from twolayer.text import join
 
 _BLOCK_ROWS = 4096
@@ -108,6 +109,11 @@ class Model:
         return math.prod(self.input_shape)
 
     @property
+    def _sizes(self) -> Sizes:
+        n_h, n_x = self.parameters["W1"].shape
+        return Sizes(n_x, n_h, len(self.parameters["W2"]))
+
+    @property
     def n_inputs(self) -> int:
         """Number of values that enter the network."""
         return int(self.parameters["W1"].shape[1])
@@ -166,14 +172,20 @@ class Model:
         """Return Z1, A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
         rows, dtype = self._to_rows(X), self.parameters["W1"].dtype
         encoding = self.encoding if self.table is None else None
+        by_kernel = name != "A1" and forward.pays(rows.shape[0], self._sizes)
+        block_rows = max(_BLOCK_ROWS, forward.BLOCK_VALUES // rows.shape[1]) if by_kernel else _BLOCK_ROWS
         parts = []
-        for block in _iter_blocks(rows):
+        for block in _iter_blocks(rows, block_rows):
             values = block if encoding is None else encoding.encode_rows(block, dtype)
+            if by_kernel:
+                Z2 = forward.logits(values, Parameters.of(self.parameters), self.activation, self.scale)
+                parts.append(Z2 if name == "Z2" else OUTPUTS[self.output](Z2.T).T)
+                continue
             columns = to_columns(values, self.scale, dtype)
             with range_overrun():
                 cache = forward_propagation(columns, self.parameters, self.activation, self.output)[1]
                 parts.append(cache[name].T)
-        return np.concatenate(parts)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _to_rows(self, X: Any) -> Rows:
         """Return samples as rows of numbers, made of the columns of a table where the model is of one."""
@@ -273,10 +285,10 @@ class Model:
         return y
 
 
-def _iter_blocks(rows: Rows) -> Iterator[Any]:
-    """Yield rows in blocks; no rows are a block, too."""
+def _iter_blocks(rows: Rows, most: int) -> Iterator[Any]:
+    """Yield rows in blocks, those in memory of so many at most; no rows are a block, too."""
     if not isinstance(rows, MemoryRows):
         yield from (rows.read(block) for block in range(len(rows.blocks)))
         return
-    for first in range(0, rows.shape[0] or 1, _BLOCK_ROWS):
-        yield rows.X[first : first + _BLOCK_ROWS]
+    for first in range(0, rows.shape[0] or 1, most):
+        yield rows.X[first : first + most]

@@ -98,7 +98,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK BASE_HIDDEN_BLOCK
 #define LINES_BLOCK 1
 #define FEATURES_BLOCK 4
-#define ROWS_BLOCK 4
+#define ACCUMULATORS 12
 #define VECTORS_BLOCK 3
 #include "kernel.c"
 
@@ -109,7 +109,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK AVX2_HIDDEN_BLOCK
 #define LINES_BLOCK 1
 #define FEATURES_BLOCK 4
-#define ROWS_BLOCK 4
+#define ACCUMULATORS 12
 #define VECTORS_BLOCK 3
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x))))
@@ -122,7 +122,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 #define HIDDEN_BLOCK AVX512_HIDDEN_BLOCK
 #define LINES_BLOCK 2
 #define FEATURES_BLOCK 8
-#define ROWS_BLOCK 6
+#define ACCUMULATORS 24
 #define VECTORS_BLOCK 4
 #ifndef ANY_PROCESSOR
 #define WIDEN_BYTES(x) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x))))
@@ -132,7 +132,7 @@ enum { UNIT_VECTORS = 2 };                   /* vectors of hidden units that the
 
 /* Changes with the structures and functions that Python knows: a library of another number is not used. */
 int twolayer_interface(void) {
-    return 5;
+    return 6;
 }
 
 /* How many of the levels base, avx2, avx512 this processor has. */
@@ -362,7 +362,7 @@ PyMODINIT_FUNC PyInit__kernel(void) {
 #undef HIDDEN_BLOCK
 #undef LINES_BLOCK
 #undef FEATURES_BLOCK
-#undef ROWS_BLOCK
+#undef ACCUMULATORS
 #undef VECTORS_BLOCK
 #undef WIDEN_BYTES
 

@@ -4,12 +4,15 @@ import ctypes
 import functools
 import importlib.util
 from ctypes import POINTER, c_double, c_int, c_int64, c_void_p
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import numpy as np
 
 LEVELS = ("base", "avx2", "avx512")  # of processors, as kernel.c has them
 STORAGES = {"uint8": 0, "float32": 1, "float64": 2}
-_INTERFACE = 5  # of kernel.c
+_INTERFACE = 6  # of kernel.c
 LINE = 64  # bytes of a tile's row: a cache line
+_S = TypeVar("_S", bound="_Structure")
 
 
 class _Structure(ctypes.Structure):
@@ -18,9 +21,19 @@ class _Structure(ctypes.Structure):
     @classmethod
     def of(cls, **members: Any) -> Self:
         """Make it from numbers and arrays; None is a null pointer."""
-        structure = cls(**{name: getattr(getattr(m, "ctypes", None), "data", m) for name, m in members.items()})
-        structure.members = members
-        return structure
+        return _fill(cls(), members, {})
+
+    def having(self, **members: Any) -> Self:
+        """Return a copy with other members."""
+        return _fill(type(self).from_buffer_copy(self), members, self.members)
+
+
+def _fill(structure: _S, members: dict[str, Any], others: dict[str, Any]) -> _S:
+    """Set members, and keep alive what these and others point to."""
+    for name, member in members.items():
+        setattr(structure, name, member.ctypes.data if isinstance(member, np.ndarray) else member)
+    structure.members = others | members
+    return structure
 
 
 def _layout(numbers: str, arrays: str) -> list[tuple[str, Any]]:
@@ -67,7 +80,7 @@ class Pass(_Structure):
         *_layout("n_features n_hidden n_y activation loss rule", ""),
         *_layout("storage skips_zeros room n_samples batch_size n_threads from_batch to_batch", ""),
         *((name, c_double) for name in ["factor", "l2", "decay1", "decay2", "epsilon"]),
-        *_layout("", "x start column label weight order moves parameters first second figures scratch"),
+        *_layout("", "x start column label weight order moves parameters first second figures outputs scratch"),
         ("apart", c_int64 * (LINE // 8)),
         *_layout("n_arrived turn given_up", ""),
     ]

@@ -1,14 +1,15 @@
-/* The inner loops of twolayer.engines.minibatch: a pass of training over mini-batches. kernel.c includes this file, the
-   first part once and the second part for each type of numbers and level of the processor.
+/* The inner loops of twolayer.engines.minibatch: a pass of training over mini-batches, and predictions. kernel.c includes
+   this file, the first part once and the second part for each type of numbers and level of the processor.
 
-   Threads share the hidden units. Each keeps the weights of its own units in its own memory, a row for each feature, and
-   goes forward and backward through the whole mini-batch with them. So no gradient is ever stored, joined or cleared:
-   a row of dW1 is summed in registers over the mini-batch, and moves its weights at once. The threads meet twice in a
-   mini-batch: to add up what reaches the outputs, and to share the slopes there. In between each brings a part of the
-   next mini-batch in.
+   Threads share the hidden units. Each keeps the weights of its own units in its own memory, and goes forward and backward
+   through the whole mini-batch with them. So no gradient is ever stored, joined or cleared: a row of dW1 is summed in
+   registers over the mini-batch, and moves its weights at once. The threads meet twice in a mini-batch: to add up what
+   reaches the outputs, and to share the slopes there. In between each brings a part of the next mini-batch in. For
+   predictions each thread takes blocks of samples through all units, and meets nobody.
 
-   A mini-batch lies in memory as rows of all features, or without its zeros: as rows for the way forward, and sorted by
-   features for the way backward. */
+   Own units lie in panels of a few vectors, as many as registers hold: what a loop goes over stands together, and fits
+   into the cache. A mini-batch lies in memory by features, samples side by side, or without its zeros: as rows for the
+   way forward, and sorted by features for the way backward. */
 
 #ifndef LEVEL
 
@@ -20,6 +21,7 @@ enum { ADAM, MOMENTUM };                     /* rule, in the order of minibatch.
 enum { RATE, CORRECTION, KEPT, N_NUMBERS };  /* numbers of a move, see `twolayer.engines.minibatch` */
 enum { PATIENCE = 4096 };                    /* looks at what the others do before the processor is offered to them */
 enum { CACHE = 40000 };                      /* bytes of dZ1 that the way backward goes over again and again */
+enum { NEAR = 16384 };                       /* bytes of weights that the way forward goes over again and again */
 enum { SPARSE_BLOCK = 8 };                   /* vectors of own units that are summed at once where zeros are skipped */
 
 struct pass {
@@ -32,12 +34,13 @@ struct pass {
     const void *x;                           /* dense: rows of n_features; sparse: the values */
     const int64_t *start;                    /* sparse: where a row begins; NULL: dense */
     const int32_t *column;                   /* sparse: the feature of each value */
-    const int32_t *label;                    /* class of each row */
+    const int32_t *label;                    /* class of each row; NULL: unknown */
     const void *weight;                      /* of each row, in the type; NULL: all alike */
-    const int64_t *order;                    /* (n_samples): which rows, in which order */
+    const int64_t *order;                    /* (n_samples): which rows, in which order; NULL: as they are */
     const double *moves;                     /* for each mini-batch its numbers */
     void *parameters, *first, *second;       /* flat vectors that are moved; `second` is NULL where the rule has none */
     double *figures;                         /* (n_threads, LINE): cost and right predictions, added to */
+    void *outputs;                           /* (n_samples, n_y): Z2 of the rows as they are; NULL: to train */
     void *scratch;
     int64_t apart[LINE / 8];                 /* what follows is written to by all threads */
     int64_t n_arrived, turn, given_up;
@@ -107,11 +110,12 @@ static void *take_part(char *base, int64_t *end, int64_t n_bytes, int64_t n, int
 #endif
 #define mini_batch NAME(mini_batch)
 #define desk NAME(desk)
+#define panel NAME(panel)
 
 /* A mini-batch. */
 struct mini_batch {
     int64_t n;                               /* samples */
-    REAL *x;                                 /* all features: (batch, n_features); without zeros: (batch, room) */
+    REAL *x;                                 /* all features: (n_features, rows); without zeros: (batch, room) */
     int32_t *column, *count;                 /* without zeros: the feature of each, and how many there are in a row */
     REAL *sorted;                            /* without zeros: the values again, by their features */
     int32_t *sample, *first;                 /* which sample each is of, and where a feature begins */
@@ -121,17 +125,33 @@ struct mini_batch {
 
 /* The memory of a pass as one thread sees it. */
 struct desk {
-    int64_t unit, n_units, wide;             /* own hidden units, and numbers in a row of them: whole vectors */
-    int64_t rows;                            /* samples of a mini-batch, filled up to whole lines */
-    int64_t size;                            /* numbers in `own` */
-    REAL *own[3];                            /* W1 (n_features, wide), b1 (wide), W2 (n_y, wide); then their moments */
+    int64_t unit, n_units;                   /* own hidden units */
+    int64_t n_vectors, n_panels;             /* vectors of them, and panels of these */
+    int64_t rows;                            /* samples of a mini-batch, filled up to an odd number of lines */
+    REAL *own[3];                            /* panels: parameters, then their moments */
     REAL *b2[3];
-    REAL *A1, *dZ1;                          /* own units: (batch, wide) */
+    REAL *A1, *dZ1;                          /* own units: panels of (batch, wide), one of them */
     REAL *Z2, *parts, *dZ2;                  /* outputs: own part and those of all threads (n_y, rows); their slope */
     int32_t *counts, *all_counts, *place;    /* of the next mini-batch: values of each feature, own and all threads' */
-    REAL *slope, *line;                      /* (wide); outputs of a line of samples (n_y, LENGTH) */
+    REAL *line;                              /* a line of samples: features (LENGTH, n_features), or outputs (n_y, LENGTH) */
     struct mini_batch batches[2];
 };
+
+/* Some own units: n_vectors vectors of them, `wide` numbers in a row. Fill after the last unit is 0 everywhere. */
+struct panel {
+    int64_t unit, n_vectors, wide;
+    REAL *own[3];                            /* rows: one for each feature (W1), then b1, then one for each output (W2) */
+    REAL *A1;                                /* (batch, wide) */
+};
+
+INLINE struct panel NAME(panel_of)(const struct pass *pass, const struct desk *desk, int64_t number) {
+    const int64_t v = number * desk->n_vectors / desk->n_panels;
+    struct panel panel = {v * LANES, (number + 1) * desk->n_vectors / desk->n_panels - v, 0, {0}, 0};
+    panel.wide = panel.n_vectors * LANES;
+    for (int k = 0; k < (pass->outputs ? 1 : 3); k++) panel.own[k] = desk->own[k] + (pass->n_features + 1 + pass->n_y) * panel.unit;
+    panel.A1 = desk->A1 + pass->batch_size * panel.unit;
+    return panel;
+}
 
 /* Lays out the memory that begins at scratch for a thread; returns how many bytes all need. */
 static TARGET int64_t NAME(lay_out)(const struct pass *pass, char *scratch, int64_t thread, struct desk *desk) {
@@ -139,22 +159,23 @@ static TARGET int64_t NAME(lay_out)(const struct pass *pass, char *scratch, int6
     const int64_t from = thread * n_vectors / n_threads, to = (thread + 1) * n_vectors / n_threads;
     const int64_t widest = (n_vectors + n_threads - 1) / n_threads * LANES, n_x = pass->n_features;
     const int64_t sparse = pass->skips_zeros ? pass->batch_size * pass->room : 0, n_sorted = sparse ? n_x + 1 : 0;
+    const int64_t fit = CACHE / (pass->batch_size * (int64_t)sizeof(vec)), some = fit < 2 ? 2 : fit;
+    const int64_t most = !pass->skips_zeros ? VECTORS_BLOCK : some < SPARSE_BLOCK ? some : SPARSE_BLOCK;
     int64_t end = 0;
 #define PART(type, n) (type *)take_part(scratch, &end, (n) * (int64_t)sizeof(type), 1, 0)
 #define OWN(type, n) (type *)take_part(scratch, &end, (n) * (int64_t)sizeof(type), n_threads, thread)
     desk->unit = from * LANES;
-    desk->wide = (to - from) * LANES;
+    desk->n_vectors = to - from;
+    desk->n_panels = (to - from + most - 1) / most;
     desk->n_units = (to * LANES < pass->n_hidden ? to * LANES : pass->n_hidden) - desk->unit;
-    desk->rows = (pass->batch_size + LENGTH - 1) / LENGTH * LENGTH;
-    desk->size = (n_x + 1 + pass->n_y) * desk->wide;
-    for (int k = 0; k < 3; k++) {
+    desk->rows = ((pass->batch_size + LENGTH - 1) / LENGTH | 1) * LENGTH; /* odd: so columns meet in no set of the cache */
+    for (int k = 0; k < (pass->outputs ? 1 : 3); k++) {
         desk->own[k] = OWN(REAL, (n_x + 1 + pass->n_y) * widest);
         desk->b2[k] = PART(REAL, pass->n_y);
     }
     desk->A1 = OWN(REAL, pass->batch_size * widest);
-    desk->dZ1 = OWN(REAL, pass->batch_size * widest);
-    desk->slope = OWN(REAL, widest);
-    desk->line = OWN(REAL, pass->n_y * LENGTH);
+    desk->dZ1 = OWN(REAL, pass->batch_size * most * LANES);
+    desk->line = OWN(REAL, (sparse || n_x < pass->n_y ? pass->n_y : n_x) * LENGTH);
     desk->parts = PART(REAL, n_threads * pass->n_y * desk->rows);
     desk->Z2 = desk->parts ? desk->parts + thread * pass->n_y * desk->rows : 0;
     desk->dZ2 = PART(REAL, pass->n_y * desk->rows);
@@ -163,7 +184,7 @@ static TARGET int64_t NAME(lay_out)(const struct pass *pass, char *scratch, int6
     desk->place = OWN(int32_t, n_sorted);
     for (int k = 0; k < 2; k++) {
         struct mini_batch *each = &desk->batches[k];
-        each->x = PART(REAL, pass->batch_size * (sparse ? pass->room : n_x));
+        each->x = PART(REAL, sparse ? sparse : n_x * desk->rows);
         each->weight = PART(REAL, desk->rows);
         each->label = PART(int32_t, desk->rows);
         each->count = PART(int32_t, sparse ? pass->batch_size : 0);
@@ -177,28 +198,32 @@ static TARGET int64_t NAME(lay_out)(const struct pass *pass, char *scratch, int6
     return end;
 }
 
-/* Copies own units from the flat vectors, or back to them. */
-static TARGET void NAME(exchange)(const struct pass *pass, const struct desk *desk, int64_t thread, int back) {
+/* Copies own units from a flat vector into panels, or back. */
+static TARGET void NAME(exchange)(const struct pass *pass, const struct desk *desk, int k, REAL *vector, int back) {
     enum { SIDE = 16 };                      /* a square is turned at once, so that both sides go by lines */
-    const int64_t n_x = pass->n_features, n_h = pass->n_hidden, n_y = pass->n_y, wide = desk->wide;
-    REAL *vectors[3] = {(REAL *)pass->parameters, (REAL *)pass->first, (REAL *)pass->second};
-#define COPY(mine, theirs) (back ? (theirs = mine) : (mine = theirs))
-    for (int k = 0; k < 3; k++) {
-        if (!vectors[k]) continue;
-        REAL *W1 = vectors[k] + desk->unit * n_x, *b1 = vectors[k] + n_h * n_x + desk->unit;
-        REAL *W2 = vectors[k] + n_h * (n_x + 1) + desk->unit, *b2 = vectors[k] + n_h * (n_x + 1 + n_y);
-        REAL *own = desk->own[k];
+    const int64_t n_x = pass->n_features, n_h = pass->n_hidden, n_y = pass->n_y;
+    const REAL *b1 = vector + n_h * n_x, *W2 = b1 + n_h;
+#define COPY(mine, theirs) (back ? (*(REAL *)&(theirs) = mine) : (mine = theirs))
+    if (!back) memset(desk->own[k], 0, (n_x + 1 + n_y) * desk->n_vectors * sizeof(vec));
+    for EACH(p, desk->n_panels) {
+        const struct panel panel = NAME(panel_of)(pass, desk, p);
+        const int64_t left = desk->n_units - panel.unit, n = left < panel.wide ? left : panel.wide, h = desk->unit + panel.unit;
+        REAL *own = panel.own[k], *row = own + n_x * panel.wide;
         for (int64_t f = 0; f < n_x; f += SIDE)
-            for EACH(h, desk->n_units)
-                for (int64_t i = f; i < n_x && i < f + SIDE; i++) COPY(own[i * wide + h], W1[h * n_x + i]);
-        own += n_x * wide;
-        for EACH(h, desk->n_units) COPY(own[h], b1[h]);
-        own += wide;
+            for EACH(j, n)
+                for (int64_t i = f; i < n_x && i < f + SIDE; i++) COPY(own[i * panel.wide + j], vector[(h + j) * n_x + i]);
+        for EACH(j, n) COPY(row[j], b1[h + j]);
         for EACH(o, n_y)
-            for EACH(h, desk->n_units) COPY(own[o * wide + h], W2[o * n_h + h]);
-        if (thread == 0) for EACH(o, n_y) COPY(desk->b2[k][o], b2[o]);
+            for EACH(j, n) COPY(row[(o + 1) * panel.wide + j], W2[o * n_h + h + j]);
     }
+    if (desk->unit == 0) for EACH(o, n_y) COPY(desk->b2[k][o], vector[n_h * (n_x + 1 + n_y) + o]);
 #undef COPY
+}
+
+static TARGET void NAME(exchange_all)(const struct pass *pass, const struct desk *desk, int back) {
+    void *const vectors[3] = {pass->parameters, pass->first, pass->second};
+    for (int k = 0; k < 3; k++)
+        if (vectors[k]) NAME(exchange)(pass, desk, k, (REAL *)vectors[k], back);
 }
 
 /* A row of the samples in the type of the computation: all features, or those that are not zero, and how many. */
@@ -241,30 +266,43 @@ INLINE int64_t NAME(first_line)(const struct pass *pass, const struct mini_batch
     return (batch->n + LENGTH - 1) / LENGTH * thread / pass->n_threads;
 }
 
-/* Brings own samples of a mini-batch in, and counts the values of each feature. */
-static TARGET void NAME(gather)(const struct pass *pass, struct desk *desk, int64_t thread, int64_t number) {
-    struct mini_batch *batch = &desk->batches[number % 2];
-    const int64_t n_x = pass->n_features, begin = number * pass->batch_size;
-    batch->n = pass->n_samples - begin < pass->batch_size ? pass->n_samples - begin : pass->batch_size;
-    const int64_t from = NAME(first_line)(pass, batch, thread) * LENGTH;
-    const int64_t to = NAME(first_line)(pass, batch, thread + 1) * LENGTH;
-    if (pass->skips_zeros) memset(desk->counts, 0, n_x * sizeof(int32_t));
+/* Brings a row in without its zeros, and counts the values of each feature. */
+INLINE void NAME(gather_sparse)(const struct pass *pass, struct desk *desk, struct mini_batch *batch, int64_t s, int64_t row) {
+    int32_t *column = batch->column + s * pass->room;
+    const int64_t n = NAME(bring_row)(pass, row, batch->x + s * pass->room, column);
+    batch->count[s] = (int32_t)n;
+    for EACH(e, n) desk->counts[column[e]]++;
+}
+
+/* Brings some samples of a mini-batch in: whole lines, of which the first n are there. */
+static TARGET void NAME(gather_lines)(const struct pass *pass, struct desk *desk, struct mini_batch *batch,
+                                      int64_t begin, int64_t from, int64_t to) {
+    const int64_t n_x = pass->n_features, rows = desk->rows;
     for (int64_t s = from; s < to; s++) {
-        if (s >= batch->n) {
-            batch->label[s] = -1;
-            batch->weight[s] = 0;
+        const int is_there = s < batch->n;
+        const int64_t row = !is_there ? 0 : pass->order ? pass->order[begin + s] : begin + s;
+        batch->label[s] = is_there && pass->label ? pass->label[row] : -1;
+        batch->weight[s] = !is_there ? 0 : pass->weight ? ((const REAL *)pass->weight)[row] : 1;
+        if (pass->skips_zeros) {
+            if (is_there) NAME(gather_sparse)(pass, desk, batch, s, row);
             continue;
         }
-        int64_t row = pass->order[begin + s];
-        batch->label[s] = pass->label[row];
-        batch->weight[s] = pass->weight ? ((const REAL *)pass->weight)[row] : 1;
-        if (pass->skips_zeros) {
-            int32_t *column = batch->column + s * pass->room;
-            int64_t n = NAME(bring_row)(pass, row, batch->x + s * pass->room, column);
-            batch->count[s] = (int32_t)n;
-            for EACH(e, n) desk->counts[column[e]]++;
-        } else NAME(bring_row)(pass, row, batch->x + s * n_x, 0);
+        if (is_there) NAME(bring_row)(pass, row, desk->line + s % LENGTH * n_x, 0);
+        if ((s + 1) % LENGTH) continue;
+        REAL *x = batch->x + s + 1 - LENGTH; /* of samples that are not there it holds numbers that nobody reads */
+        for EACH(f, n_x)
+            for EACH(i, LENGTH) x[f * rows + i] = desk->line[i * n_x + f];
     }
+}
+
+/* Brings own samples of a mini-batch in. */
+static TARGET void NAME(gather)(const struct pass *pass, struct desk *desk, int64_t thread, int64_t number) {
+    struct mini_batch *batch = &desk->batches[number % 2];
+    const int64_t begin = number * pass->batch_size;
+    batch->n = pass->n_samples - begin < pass->batch_size ? pass->n_samples - begin : pass->batch_size;
+    const int64_t from = NAME(first_line)(pass, batch, thread), to = NAME(first_line)(pass, batch, thread + 1);
+    if (pass->skips_zeros) memset(desk->counts, 0, pass->n_features * sizeof(int32_t));
+    NAME(gather_lines)(pass, desk, batch, begin, from * LENGTH, to * LENGTH);
 }
 
 /* Sorts own samples' values by features: in each the samples stand in their order, whichever thread they are of. */
@@ -293,54 +331,61 @@ static TARGET void NAME(sort_by_feature)(const struct pass *pass, struct desk *d
     }
 }
 
-/* out[i] = start + the sum over k of x[i * row + k * step] times row k of w, for rows i and vectors that registers hold */
-INLINE void NAME(block_of)(const int n_rows, const int n_vectors, int64_t n, const REAL *x, int64_t row, int64_t step,
-                           const REAL *w, int64_t wide, const REAL *start, REAL *out, int64_t out_wide) {
-    vec sum[ROWS_BLOCK][VECTORS_BLOCK];
+/* Rows that registers hold the sums of at once, beside so many vectors. */
+#define ROWS_OF(n_vectors) (ACCUMULATORS / (n_vectors) < 8 ? ACCUMULATORS / (n_vectors) : 8)
+
+/* out[i] = start[i] + the sum over k of x[i * row + k * step] times row k of w, for rows i and vectors that registers hold;
+   all have `wide` vectors in a row, but start may have one row for all, or be NULL: 0. */
+INLINE void NAME(block)(const int n_rows, const int n_vectors, int64_t n, const REAL *x, int64_t row, int64_t step,
+                        int64_t wide, const vec *w, const vec *start, int64_t start_wide, vec *out) {
+    vec sum[8][VECTORS_BLOCK];
     for (int i = 0; i < n_rows; i++)
-        for (int v = 0; v < n_vectors; v++) sum[i][v] = start ? ((const vec *)start)[v] : (vec){0};
-    for EACH(k, n) {
-        const vec *weights = (const vec *)(w + k * wide);
+        for (int v = 0; v < n_vectors; v++) sum[i][v] = start ? start[i * start_wide + v] : (vec){0};
+    for EACH(k, n)
         for (int i = 0; i < n_rows; i++)
-            for (int v = 0; v < n_vectors; v++) sum[i][v] += x[i * row + k * step] * weights[v];
-    }
+            for (int v = 0; v < n_vectors; v++) sum[i][v] += x[i * row + k * step] * w[k * wide + v];
     for (int i = 0; i < n_rows; i++)
-        for (int v = 0; v < n_vectors; v++) ((vec *)(out + i * out_wide))[v] = sum[i][v];
+        for (int v = 0; v < n_vectors; v++) out[i * wide + v] = sum[i][v];
 }
 
-static __attribute__((noinline)) TARGET void NAME(block)(
-    int64_t n_rows, int64_t n_vectors, int64_t n, const REAL *x, int64_t row, int64_t step, const REAL *w, int64_t wide,
-    const REAL *start, REAL *out, int64_t out_wide) {
-    switch (n_rows * 8 + n_vectors) {
-#define BLOCK(r, v) case r * 8 + v: NAME(block_of)(r, v, n, x, row, step, w, wide, start, out, out_wide); break;
-#define ROWS(v) BLOCK(1, v) BLOCK(2, v) BLOCK(3, v) BLOCK(4, v)
-        ROWS(1) ROWS(2) ROWS(3)
-#if VECTORS_BLOCK > 3
-        ROWS(4)
-#endif
-#if ROWS_BLOCK > 4
-        BLOCK(5, 1) BLOCK(5, 2) BLOCK(5, 3) BLOCK(6, 1) BLOCK(6, 2) BLOCK(6, 3)
-#if VECTORS_BLOCK > 3
-        BLOCK(5, 4) BLOCK(6, 4)
-#endif
-#endif
-#undef ROWS
-#undef BLOCK
+/* The same for any number of rows. */
+INLINE void NAME(blocks)(const int n_vectors, int64_t n_rows, int64_t n, const REAL *x, int64_t row, int64_t step,
+                         int64_t wide, const vec *w, const vec *start, int64_t start_wide, vec *out) {
+    const int most = ROWS_OF(n_vectors);
+    int64_t i = 0;
+#define ROWS(c) \
+    NAME(block)(c, n_vectors, n, x + i * row, row, step, wide, w, start ? start + i * start_wide : 0, start_wide, out + i * wide)
+    for (; i + most <= n_rows; i += most) ROWS(most);
+    switch (n_rows - i) {
+        case 1: ROWS(1); break;
+        case 2: ROWS(2); break;
+        case 3: ROWS(3); break;
+#define REST(c) case c: if (c < most) ROWS(c); break;
+        REST(4) REST(5) REST(6) REST(7)
     }
+#undef REST
+#undef ROWS
 }
 
-/* Parts of n things, at most so many in each, as even as can be: where part k begins. */
-#define N_PARTS(n, most) (((n) + (most) - 1) / (most))
-
-/* The same for all rows and all own units. */
-INLINE void NAME(product)(int64_t n_rows, int64_t n, const REAL *x, int64_t row, int64_t step, const REAL *w,
-                          int64_t wide, const REAL *start, REAL *out) {
-    const int64_t n_vectors = wide / LANES, n_parts = N_PARTS(n_vectors, VECTORS_BLOCK);
+/* The same for any number of vectors: all of a panel. */
+static __attribute__((noinline)) TARGET void NAME(product)(int64_t n_vectors, int64_t n_rows, int64_t n, const REAL *x,
+                                                           int64_t row, int64_t step, const REAL *w, const REAL *start,
+                                                           int64_t start_wide, REAL *out) {
+    const int64_t n_parts = (n_vectors + VECTORS_BLOCK - 1) / VECTORS_BLOCK;
     for EACH(part, n_parts) {
-        const int64_t v = part * n_vectors / n_parts, at = v * LANES, n_v = (part + 1) * n_vectors / n_parts - v;
-        for (int64_t i = 0; i < n_rows; i += ROWS_BLOCK)
-            NAME(block)(n_rows - i < ROWS_BLOCK ? n_rows - i : ROWS_BLOCK, n_v, n, x + i * row, row, step, w + at, wide,
-                        start ? start + at : 0, out + i * wide + at, wide);
+        const int64_t v = part * n_vectors / n_parts;
+        switch ((part + 1) * n_vectors / n_parts - v) {
+#define BLOCKS(c) \
+    case c: \
+        NAME(blocks)(c, n_rows, n, x, row, step, n_vectors, (const vec *)w + v, start ? (const vec *)start + v : 0, \
+                     start_wide, (vec *)out + v); \
+        break;
+            BLOCKS(1) BLOCKS(2) BLOCKS(3)
+#if VECTORS_BLOCK > 3
+            BLOCKS(4)
+#endif
+#undef BLOCKS
+        }
     }
 }
 
@@ -370,87 +415,106 @@ static __attribute__((noinline)) TARGET void NAME(move)(const struct pass *pass,
     }
 }
 
-/* Moves rows of weights, those at a place in `own`: the gradient of row i is the sum over the samples of x[i * row +
-   s * step] times row s of w. */
-INLINE void NAME(move_rows)(const struct pass *pass, const double *numbers, const struct desk *desk, int64_t place,
-                            int64_t n_rows, int64_t n, const REAL *x, int64_t row, int64_t step, const REAL *w) {
-    const int64_t wide = desk->wide, n_vectors = wide / LANES, n_parts = N_PARTS(n_vectors, VECTORS_BLOCK);
-    REAL slope[ROWS_BLOCK * VECTORS_BLOCK * LANES] __attribute__((aligned(LINE)));
+/* Brings the numbers at a place that are about to be moved near. */
+INLINE void NAME(fetch)(const struct panel *panel, int64_t at, int64_t n) {
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < n; i += LENGTH) __builtin_prefetch(panel->own[k] + at + i, 1);
+}
+
+/* Moves rows of weights of a panel: the gradient of row i is the sum over the samples of x[i * row + s] times row s of w. */
+INLINE void NAME(move_rows)(const struct pass *pass, const double *numbers, const struct panel *panel, int64_t first,
+                            int64_t n_rows, int64_t n, const REAL *x, int64_t row, const REAL *w) {
+    REAL slope[8 * SPARSE_BLOCK * LANES] __attribute__((aligned(LINE)));
+    const int64_t most = ROWS_OF(panel->n_vectors < VECTORS_BLOCK ? panel->n_vectors : VECTORS_BLOCK);
+    for (int64_t i = 0; i < n_rows; i += most) {
+        const int64_t n_block = n_rows - i < most ? n_rows - i : most, at = (first + i) * panel->wide;
+        NAME(fetch)(panel, at, n_block * panel->wide);
+        NAME(product)(panel->n_vectors, n_block, n, x + i * row, row, 1, w, 0, 0, slope);
+        NAME(move)(pass, numbers, panel->own, at, n_block * panel->wide, slope, 1);
+    }
+}
+
+/* Z1 of the samples in a panel, from all features: these by parts, so that their weights stay near. */
+INLINE void NAME(hidden_dense)(const struct pass *pass, const struct desk *desk, const struct panel *panel,
+                               const struct mini_batch *batch) {
+    const int64_t n_x = pass->n_features, most = NEAR / (panel->n_vectors * WIDTH), n_parts = (n_x + most - 1) / most;
     for EACH(part, n_parts) {
-        const int64_t v = part * n_vectors / n_parts, at = v * LANES, n_v = (part + 1) * n_vectors / n_parts - v;
-        for (int64_t i = 0; i < n_rows; i += ROWS_BLOCK) {
-            const int64_t n_block = n_rows - i < ROWS_BLOCK ? n_rows - i : ROWS_BLOCK;
-            NAME(block)(n_block, n_v, n, x + i * row, row, step, w + at, wide, 0, slope, n_v * LANES);
-            for EACH(j, n_block)
-                NAME(move)(pass, numbers, desk->own, place + (i + j) * wide + at, n_v * LANES, slope + j * n_v * LANES, 1);
+        const int64_t f = part * n_x / n_parts, n = (part + 1) * n_x / n_parts - f;
+        const REAL *start = part ? panel->A1 : panel->own[0] + n_x * panel->wide;
+        NAME(product)(panel->n_vectors, batch->n, n, batch->x + f * desk->rows, 1, desk->rows,
+                      panel->own[0] + f * panel->wide, start, part ? panel->n_vectors : 0, panel->A1);
+    }
+}
+
+/* The same from the features that are not zero. */
+INLINE void NAME(hidden_sparse)(const int n_vectors, const struct pass *pass, const struct panel *panel,
+                                const struct mini_batch *batch) {
+    const vec *W1 = (const vec *)panel->own[0], *b1 = W1 + pass->n_features * n_vectors;
+    for EACH(s, batch->n) {
+        const REAL *x = batch->x + s * pass->room;
+        const int32_t *column = batch->column + s * pass->room;
+        vec sum[SPARSE_BLOCK], *z = (vec *)panel->A1 + s * n_vectors;
+        for (int v = 0; v < n_vectors; v++) sum[v] = b1[v];
+        for EACH(e, batch->count[s]) {
+            const vec *w = W1 + (int64_t)column[e] * n_vectors;
+            ONE_ADDRESS(w);
+            for (int v = 0; v < n_vectors; v++) sum[v] += x[e] * w[v];
         }
+        for (int v = 0; v < n_vectors; v++) z[v] = sum[v];
     }
 }
 
-/* Z1 of one sample and some vectors of own units, from its values that are not zero. */
-INLINE void NAME(forward_sparse)(const int n_vectors, int64_t n, const int32_t *column, const REAL *x, const REAL *W1,
-                                 int64_t wide, const REAL *b1, REAL *z) {
-    vec sum[SPARSE_BLOCK];
-    for (int v = 0; v < n_vectors; v++) sum[v] = ((const vec *)b1)[v];
-    for EACH(e, n) {
-        const vec *w = (const vec *)(W1 + column[e] * wide);
-        ONE_ADDRESS(w);
-        for (int v = 0; v < n_vectors; v++) sum[v] += x[e] * w[v];
-    }
-    for (int v = 0; v < n_vectors; v++) ((vec *)z)[v] = sum[v];
-}
-
-/* Moves the weights from all features to some vectors of own units. */
-INLINE void NAME(backward_sparse)(const int n_vectors, const struct pass *pass, const double *numbers,
-                                  const struct desk *desk, const struct mini_batch *batch, int64_t at) {
+/* Moves the weights of a panel from all features, of which the zeros are skipped. */
+INLINE void NAME(move_sparse)(const int n_vectors, const struct pass *pass, const double *numbers,
+                              const struct panel *panel, const struct mini_batch *batch, const vec *dZ1) {
     for EACH(f, pass->n_features) {
         vec sum[SPARSE_BLOCK];
         REAL slope[SPARSE_BLOCK * LANES] __attribute__((aligned(LINE)));
+        NAME(fetch)(panel, (f + 1) * panel->wide, panel->wide);
         for (int v = 0; v < n_vectors; v++) sum[v] = (vec){0};
         for (int64_t e = batch->first[f]; e < batch->first[f + 1]; e++) {
-            const vec *d = (const vec *)(desk->dZ1 + batch->sample[e] * desk->wide + at);
+            const vec *d = dZ1 + (int64_t)batch->sample[e] * n_vectors;
             ONE_ADDRESS(d);
             for (int v = 0; v < n_vectors; v++) sum[v] += batch->sorted[e] * d[v];
         }
         memcpy(slope, sum, n_vectors * sizeof(vec));
-        NAME(move)(pass, numbers, desk->own, f * desk->wide + at, n_vectors * LANES, slope, 1);
+        NAME(move)(pass, numbers, panel->own, f * panel->wide, n_vectors * LANES, slope, 1);
     }
 }
 
 #define EACH_SPARSE(M) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8)
 
-/* Activations of own units for the whole mini-batch, and what of them reaches the outputs. */
-static TARGET void NAME(go_forward)(const struct pass *pass, const struct desk *desk, const struct mini_batch *batch) {
-    const int64_t n = batch->n, wide = desk->wide, n_vectors = wide / LANES, n_x = pass->n_features;
-    const REAL *W1 = desk->own[0], *b1 = W1 + n_x * wide, *W2 = b1 + wide;
-    if (!pass->skips_zeros) NAME(product)(n, n_x, batch->x, n_x, 1, W1, wide, b1, desk->A1);
-    else {
-        const int64_t n_parts = N_PARTS(n_vectors, SPARSE_BLOCK);
-        for EACH(part, n_parts) {
-            const int64_t v = part * n_vectors / n_parts, at = v * LANES;
-            switch ((part + 1) * n_vectors / n_parts - v) {
-#define FORWARD(c) case c: \
-    for EACH(s, n) \
-        NAME(forward_sparse)(c, batch->count[s], batch->column + s * pass->room, batch->x + s * pass->room, W1 + at, \
-                             wide, b1 + at, desk->A1 + s * wide + at); \
-    break;
-                EACH_SPARSE(FORWARD)
-#undef FORWARD
-            }
-        }
-    }
+/* Adds what a panel brings to the outputs, or begins their sums with it. */
+INLINE void NAME(add_outputs)(const struct pass *pass, const struct desk *desk, const struct panel *panel, int64_t n,
+                              int is_first) {
+    const vec *W2 = (const vec *)(panel->own[0] + (pass->n_features + 1) * panel->wide);
     for EACH(s, n) {
-        REAL *a = desk->A1 + s * wide;
-        NAME(activate)(pass->activation, wide, a);
-        for (int64_t h = desk->n_units; h < wide; h++) a[h] = 0; /* what only fills the row */
+        const vec *a = (const vec *)(panel->A1 + s * panel->wide);
         for EACH(o, pass->n_y) {
-            const vec *w = (const vec *)(W2 + o * wide);
+            const vec *w = W2 + o * panel->n_vectors;
             vec sums = {0};
-            for EACH(v, n_vectors) sums += w[v] * ((const vec *)a)[v];
-            REAL sum = 0;
+            for EACH(v, panel->n_vectors) sums += w[v] * a[v];
+            REAL sum = is_first ? 0 : desk->Z2[o * desk->rows + s];
             for (int i = 0; i < LANES; i++) sum += sums[i];
             desk->Z2[o * desk->rows + s] = sum;
         }
+    }
+}
+
+/* Activations of own units for the whole mini-batch, and what of them reaches the outputs. */
+static TARGET void NAME(go_forward)(const struct pass *pass, const struct desk *desk, const struct mini_batch *batch) {
+    for EACH(p, desk->n_panels) {
+        const struct panel panel = NAME(panel_of)(pass, desk, p);
+        if (pass->skips_zeros) switch (panel.n_vectors) {
+#define FORWARD(c) case c: NAME(hidden_sparse)(c, pass, &panel, batch); break;
+            EACH_SPARSE(FORWARD)
+#undef FORWARD
+        } else NAME(hidden_dense)(pass, desk, &panel, batch);
+        NAME(activate)(pass->activation, batch->n * panel.wide, panel.A1);
+        if (panel.unit + panel.wide > desk->n_units)
+            for EACH(s, batch->n)
+                for (int64_t h = desk->n_units - panel.unit; h < panel.wide; h++) panel.A1[s * panel.wide + h] = 0;
+        NAME(add_outputs)(pass, desk, &panel, batch->n, p == 0);
     }
 }
 
@@ -481,47 +545,63 @@ static TARGET void NAME(compare)(const struct pass *pass, const struct desk *des
     for EACH(i, LENGTH) figures[0] += (double)cost[i] * total;
 }
 
-/* Moves all that is own by its gradient, from the slope at the outputs. */
+/* Moves a panel by its gradient, from the slope at the outputs. */
+INLINE void NAME(move_panel)(const struct pass *pass, const struct desk *desk, const struct panel *panel,
+                             const struct mini_batch *batch, const double *numbers) {
+    const int64_t n = batch->n, n_x = pass->n_features, n_y = pass->n_y, wide = panel->wide, rows = desk->rows;
+    REAL *dZ1 = desk->dZ1, slope[SPARSE_BLOCK * LANES] = {0};
+    const REAL *W2 = panel->own[0] + (n_x + 1) * wide;
+    NAME(product)(panel->n_vectors, n, n_y, desk->dZ2, 1, rows, W2, 0, 0, dZ1);
+    NAME(through_activation)(pass->activation, n * wide, panel->A1, dZ1);
+    for EACH(s, n)
+        for EACH(h, wide) slope[h] += dZ1[s * wide + h];
+    NAME(move_rows)(pass, numbers, panel, n_x + 1, n_y, n, desk->dZ2, rows, panel->A1);
+    NAME(move)(pass, numbers, panel->own, n_x * wide, wide, slope, 0);
+    if (pass->skips_zeros) switch (panel->n_vectors) {
+#define BACKWARD(c) case c: NAME(move_sparse)(c, pass, numbers, panel, batch, (const vec *)dZ1); break;
+        EACH_SPARSE(BACKWARD)
+#undef BACKWARD
+    } else NAME(move_rows)(pass, numbers, panel, 0, n_x, n, batch->x, rows, dZ1);
+}
+
+/* Moves all that is own by its gradient. */
 static TARGET void NAME(go_backward)(const struct pass *pass, const struct desk *desk, const struct mini_batch *batch,
                                      const double *numbers, int64_t thread) {
-    const int64_t n = batch->n, wide = desk->wide, n_vectors = wide / LANES, n_x = pass->n_features, n_y = pass->n_y;
-    const int64_t b1 = n_x * wide, W2 = b1 + wide;
-    NAME(product)(n, n_y, desk->dZ2, 1, desk->rows, desk->own[0] + W2, wide, 0, desk->dZ1);
-    memset(desk->slope, 0, wide * sizeof(REAL));
-    for EACH(s, n) {
-        REAL *d = desk->dZ1 + s * wide;
-        NAME(through_activation)(pass->activation, wide, desk->A1 + s * wide, d);
-        for EACH(h, wide) desk->slope[h] += d[h];
+    for EACH(p, desk->n_panels) {
+        const struct panel panel = NAME(panel_of)(pass, desk, p);
+        NAME(move_panel)(pass, desk, &panel, batch, numbers);
     }
-    NAME(move_rows)(pass, numbers, desk, W2, n_y, n, desk->dZ2, desk->rows, 1, desk->A1);
-    NAME(move)(pass, numbers, desk->own, b1, wide, desk->slope, 0);
-    if (thread == 0) for EACH(o, n_y) {
+    if (thread == 0) for EACH(o, pass->n_y) {
         REAL slope = 0;
-        for EACH(s, n) slope += desk->dZ2[o * desk->rows + s];
+        for EACH(s, batch->n) slope += desk->dZ2[o * desk->rows + s];
         NAME(move)(pass, numbers, desk->b2, o, 1, &slope, 0);
     }
-    if (!pass->skips_zeros) {
-        NAME(move_rows)(pass, numbers, desk, 0, n_x, n, batch->x, 1, n_x, desk->dZ1);
-        return;
-    }
-    const int64_t fit = CACHE / (n * (int64_t)sizeof(vec)), most = fit < 2 ? 2 : fit > SPARSE_BLOCK ? SPARSE_BLOCK : fit;
-    const int64_t n_parts = N_PARTS(n_vectors, most);
-    for EACH(part, n_parts) {
-        const int64_t v = part * n_vectors / n_parts;
-        switch ((part + 1) * n_vectors / n_parts - v) {
-#define BACKWARD(c) case c: NAME(backward_sparse)(c, pass, numbers, desk, batch, v * LANES); break;
-            EACH_SPARSE(BACKWARD)
-#undef BACKWARD
-        }
+}
+
+/* Work of one thread of a prediction: one mini-batch of rows after the other, through all units. */
+static TARGET void NAME(predict)(struct pass *pass, int64_t thread) {
+    struct pass alone = *pass;
+    struct desk desk;
+    alone.n_threads = 1;
+    NAME(lay_out)(&alone, (char *)pass->scratch + thread * NAME(lay_out)(&alone, 0, 0, &desk), 0, &desk);
+    NAME(exchange_all)(&alone, &desk, 0);
+    const int64_t n_y = pass->n_y, size = pass->batch_size;
+    for (int64_t from; (from = size * __atomic_fetch_add(&pass->turn, 1, __ATOMIC_RELAXED)) < pass->n_samples;) {
+        struct mini_batch *batch = &desk.batches[0];
+        batch->n = pass->n_samples - from < size ? pass->n_samples - from : size;
+        if (pass->skips_zeros) memset(desk.counts, 0, pass->n_features * sizeof(int32_t));
+        NAME(gather_lines)(&alone, &desk, batch, from, 0, (batch->n + LENGTH - 1) / LENGTH * LENGTH);
+        NAME(go_forward)(&alone, &desk, batch);
+        for EACH(s, batch->n)
+            for EACH(o, n_y) ((REAL *)pass->outputs)[(from + s) * n_y + o] = desk.Z2[o * desk.rows + s] + desk.b2[0][o];
     }
 }
 
 /* Work of one thread: the mini-batches from .. to - 1 of the pass. */
-static TARGET void NAME(descend)(struct pass *pass, int64_t thread) {
-    const uint64_t precision = flush_to_zero();
+static TARGET void NAME(train)(struct pass *pass, int64_t thread) {
     struct desk desk;
     NAME(lay_out)(pass, (char *)pass->scratch, thread, &desk);
-    if (pass->from == 0) NAME(exchange)(pass, &desk, thread, 0);
+    if (pass->from == 0) NAME(exchange_all)(pass, &desk, 0);
     NAME(gather)(pass, &desk, thread, pass->from);
     int goes_on = meet(pass);
     if (goes_on && pass->skips_zeros) NAME(sort_by_feature)(pass, &desk, thread, pass->from);
@@ -536,19 +616,28 @@ static TARGET void NAME(descend)(struct pass *pass, int64_t thread) {
         if (is_another && pass->skips_zeros) NAME(sort_by_feature)(pass, &desk, thread, k + 1);
         NAME(go_backward)(pass, &desk, batch, pass->moves + k * N_NUMBERS, thread);
     }
-    if (goes_on && pass->to * pass->batch_size >= pass->n_samples) NAME(exchange)(pass, &desk, thread, 1);
+    if (goes_on && pass->to * pass->batch_size >= pass->n_samples) NAME(exchange_all)(pass, &desk, 1);
+}
+
+static TARGET void NAME(descend)(struct pass *pass, int64_t thread) {
+    const uint64_t precision = flush_to_zero();
+    (pass->outputs ? NAME(predict) : NAME(train))(pass, thread);
     restore_precision(precision);
 }
 
 static TARGET int64_t NAME(pass_bytes)(const struct pass *pass) {
+    struct pass alone = *pass;
     struct desk desk;
-    return NAME(lay_out)(pass, 0, 0, &desk);
+    if (!pass->outputs) return NAME(lay_out)(pass, 0, 0, &desk);
+    alone.n_threads = 1;
+    return pass->n_threads * NAME(lay_out)(&alone, 0, 0, &desk);
 }
 
 #undef SQRT
 #undef mini_batch
 #undef desk
+#undef panel
 #undef EACH_SPARSE
-#undef N_PARTS
+#undef ROWS_OF
 
 #endif

@@ -42,7 +42,8 @@ class Passes:
 
     def __init__(self, samples: Samples, source: Source | None = None, level: str | None = None) -> None:
         self._samples, self._source, self._level = samples, source, level
-        self._lock, self._rows, self._scratch = threading.RLock(), dict[str, Any](), np.empty(0, np.uint8)
+        self._lock, self._scratch = threading.RLock(), np.empty(0, np.uint8)
+        self._rows: Pass | None = None  # what of a pass is the samples', whichever pass it is
 
     def descend(self, descent: Descent, stop: Callable[[], bool] = never) -> Descended | None:
         """Go through mini-batches; NotImplemented where these are too large, or there is no kernel."""
@@ -51,11 +52,11 @@ class Passes:
             return NotImplemented  # type: ignore[no-any-return]
         with self._lock:
             rows = self._rows = self._rows or self._prepare()
-            if min(descent.batch_size, len(descent.order)) * rows["room"] > _MOST_VALUES:
+            if min(descent.batch_size, len(descent.order)) * rows.room > _MOST_VALUES:
                 return NotImplemented  # type: ignore[no-any-return]
             level = kernel.n_levels - 1 if self._level is None else LEVELS.index(self._level)
             vectors = [vector.copy() for vector in (descent.parameters.vector, *descent.vectors)]
-            job = self._to_pass(descent, vectors, level)
+            job = self._to_pass(rows, descent, vectors, level)
             is_double = int(of.dtype.itemsize == 8)
             n_bytes = kernel.pass_bytes(job, is_double, level)
             if len(self._scratch) < n_bytes:
@@ -69,42 +70,29 @@ class Passes:
                 self._run(job, is_double, level)
             return self._to_descended(descent, vectors, job.members["figures"])
 
-    def _prepare(self) -> dict[str, Any]:
-        """Return the members of `Pass` that are the samples', whichever pass it is."""
+    def _prepare(self) -> Pass:
+        """Return a pass over the samples, of no network yet."""
         of = self._samples
         source = self._source or Source(of.rows.read(0), of.dtype)
-        rows: dict[str, Any] = {"start": None, "column": None, "room": source.n_features}
-        if source.sparse:
-            start = source.rows.indptr.astype(np.int64, copy=False)
-            rows |= {"x": source.rows.data, "start": start, "room": max(1, int(np.diff(start).max(initial=0)))}
-            rows["column"] = source.rows.indices.astype(np.int32, copy=False)
-        else:
-            with np.errstate(all="ignore"):  # what is out of range has been found already
-                rows["x"] = np.ascontiguousarray(source.rows, source.storage)
-        rows["skips_zeros"] = int(source.fraction_of_zeros > _SKIP_ZEROS)
-        if not rows["skips_zeros"]:
-            rows["room"] = source.n_features
         weight = None if of.weight is None else (of.weight / of.weight.mean()).astype(of.dtype)
-        return rows | {
-            "n_features": source.n_features,
-            "storage": STORAGES[source.storage.name],
-            "factor": 1 / of.scale,
-            "label": of.labels.codes.astype(np.int32, copy=False),
-            "weight": weight,
-        }
-
-    def _to_pass(self, descent: Descent, vectors: list[Array], level: int) -> Pass:
-        """Return what the kernel is to do, but for its scratch."""
-        of, sizes, batch_size = self._samples, descent.parameters.sizes, min(descent.batch_size, len(descent.order))
-        n_threads = self._n_threads(sizes, batch_size, level)
         return Pass.of(
-            **self._rows,
-            **_constants(descent.rule),
-            n_hidden=sizes.n_h,
-            n_y=sizes.n_y,
+            **to_members(source),
+            factor=1 / of.scale,
+            label=of.labels.codes.astype(np.int32, copy=False),
+            weight=weight,
             activation=list(ACTIVATIONS).index(of.task.activation),
             loss=list(LOSSES).index(of.task.loss),
             l2=of.task.l2,
+        )
+
+    def _to_pass(self, rows: Pass, descent: Descent, vectors: list[Array], level: int) -> Pass:
+        """Return what the kernel is to do, but for its scratch."""
+        sizes, batch_size = descent.parameters.sizes, min(descent.batch_size, len(descent.order))
+        n_threads = self._n_threads(rows, sizes, batch_size, level)
+        return rows.having(
+            **_constants(descent.rule),
+            n_hidden=sizes.n_h,
+            n_y=sizes.n_y,
             n_samples=len(descent.order),
             batch_size=batch_size,
             n_threads=n_threads,
@@ -114,10 +102,10 @@ class Passes:
             **dict(zip(("parameters", "first", "second"), vectors, strict=False)),
         )
 
-    def _n_threads(self, sizes: Sizes, batch_size: int, level: int) -> int:
+    def _n_threads(self, rows: Pass, sizes: Sizes, batch_size: int, level: int) -> int:
         """Return how many threads share the hidden units, whole vectors of them."""
         n_vectors = -(-sizes.n_h * self._samples.dtype.itemsize // _VECTOR_BYTES[level])
-        products = batch_size * (self._rows["room"] + sizes.n_y) * sizes.n_h
+        products = batch_size * (rows.room + sizes.n_y) * sizes.n_h
         return int(max(1, min(self._samples.n_threads, n_vectors, products // _THREAD_PRODUCTS)))
 
     def _batches_in_a_call(self, job: Pass) -> int:
@@ -125,22 +113,16 @@ class Passes:
 
     def _run(self, job: Pass, is_double: int, level: int) -> None:
         """Let all threads go through some of the mini-batches."""
-        kernel = load_kernel()
-        assert kernel is not None
-        numbers = {"pass_": addressof(job), "is_double": is_double, "level": level}
         try:
-            with helping(kernel, job.n_threads - 1) as helpers:
-                for thread, helper in enumerate(helpers, 1):
-                    helper.give((job, self._scratch), thread=thread, **numbers)
-                kernel.descend(job, 0, is_double, level)
-        except BaseException:  # those who wait for this thread are to leave the memory, which is given up
-            job.given_up = 1
+            run(job, self._scratch, is_double, level)
+        except BaseException:
             self._scratch = np.empty(0, np.uint8)
             raise
 
     def _to_descended(self, descent: Descent, vectors: list[Array], figures: Array) -> Descended:
         """Return where a pass went."""
-        weight, (cost, correct) = self._rows["weight"], figures.sum(axis=0)[:2].tolist()
+        assert self._rows
+        weight, (cost, correct) = self._rows.members["weight"], figures.sum(axis=0)[:2].tolist()
         total = len(descent.order) if weight is None else float(weight[descent.order].sum(dtype=float))
         moved = Parameters(vectors[0], descent.parameters.sizes)
         return Descended(moved, tuple(vectors[1:]), cost / (total or 1.0), int(correct))
@@ -165,3 +147,34 @@ def _constants(rule: Rule) -> dict[str, Any]:
         return constants | {"decay1": rule.decay1, "decay2": rule.decay2, "epsilon": rule.epsilon}
     assert isinstance(rule, MomentumRule)
     return constants | {"decay1": rule.momentum}
+
+
+def to_members(source: Source) -> dict[str, Any]:
+    """Return the members of `Pass` that say where rows are, and whether their zeros are skipped."""
+    members: dict[str, Any] = {"start": None, "column": None, "room": source.n_features}
+    if source.sparse:
+        start = source.rows.indptr.astype(np.int64, copy=False)
+        members |= {"x": source.rows.data, "start": start, "room": max(1, int(np.diff(start).max(initial=0)))}
+        members["column"] = source.rows.indices.astype(np.int32, copy=False)
+    else:
+        with np.errstate(all="ignore"):  # what is out of range is found elsewhere
+            members["x"] = np.ascontiguousarray(source.rows, source.storage)
+    members["skips_zeros"] = int(source.fraction_of_zeros > _SKIP_ZEROS)
+    if not members["skips_zeros"]:
+        members["room"] = source.n_features
+    return members | {"n_features": source.n_features, "storage": STORAGES[source.storage.name]}
+
+
+def run(job: Pass, scratch: Array, is_double: int, level: int) -> None:
+    """Let all threads of a pass do their work; after an exception the scratch is still theirs, and given up."""
+    kernel = load_kernel()
+    assert kernel is not None
+    numbers = {"pass_": addressof(job), "is_double": is_double, "level": level}
+    try:
+        with helping(kernel, job.n_threads - 1) as helpers:
+            for thread, helper in enumerate(helpers, 1):
+                helper.give((job, scratch), thread=thread, **numbers)
+            kernel.descend(job, 0, is_double, level)
+    except BaseException:
+        job.given_up = 1  # those who wait for this thread are to leave the memory
+        raise
