@@ -1,4 +1,4 @@
-"""One training that all contestants do: samples, start, step, type; and the judge of what they return."""
+"""One training that all contestants do: samples, start, solver, type; and the judge of what they return."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from twolayer import load_mnist
-from twolayer.data.dataset import Labels
+from twolayer.data.dataset import Labels, count_outputs
 from twolayer.engines.objective import Objective, Task, make_objective
 from twolayer.equations import Arrays
 from twolayer.parameters import Parameters, Sizes, random_start
 
 Train = Callable[[int], Arrays]
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
+BATCH_TOLERANCES = {
+    "float32": 2e-2,
+    "float64": 1e-6,
+}  # each step of Adam enlarges what was rounded
 
 
 @dataclass(frozen=True)
 class Job:
-    """Full-batch gradient descent with a fixed step.
+    """Gradient descent on all samples, or Adam on mini-batches in the order of the samples; a fixed step for both.
 
     Attributes
     ----------
@@ -26,14 +30,19 @@ class Job:
         Features as they are stored: bytes for images.
     scale : float
         What they are divided by.
-    y : array of shape (m,), 0 and 1
+    y : array of shape (m,)
+        The class of each sample: 0 to n_classes - 1.
     n_hidden : int
     dtype : str
         Of the computation.
     learning_rate : float
     n_threads : int
     loss : str
-        "square" or "log".
+        "square" or "log"; "log" of more than two classes is that of softmax.
+    activation : str
+    n_classes : int
+    batch_size : int, optional
+        Of Adam, an iteration of which is one pass over the samples. None: gradient descent on all of them.
     """
 
     X: Any
@@ -44,6 +53,19 @@ class Job:
     learning_rate: float
     n_threads: int
     loss: str = "square"
+    activation: str = "sigmoid"
+    n_classes: int = 2
+    batch_size: int | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs of the network."""
+        return count_outputs(self.n_classes)
+
+    @property
+    def tolerance(self) -> float:
+        """How much the costs of two libraries may differ, relatively."""
+        return (BATCH_TOLERANCES if self.batch_size else TOLERANCES)[self.dtype]
 
     def features(self) -> Any:
         """Return the features in the type of the computation, rows of samples."""
@@ -52,11 +74,12 @@ class Job:
 
     def start(self, seed: int = 0) -> Parameters:
         """Return the same random start for all."""
-        return random_start(Sizes(self.X.shape[1], self.n_hidden, 1), self.dtype, seed)
+        return random_start(Sizes(self.X.shape[1], self.n_hidden, self.n_outputs), self.dtype, seed)
 
     def objective(self, engine: str, dtype: str) -> Objective:
         """Return the objective of the samples by one of our engines."""
-        labels, task = Labels(self.y.astype(np.int32), (0, 1)), Task(loss=self.loss)
+        labels = Labels(self.y.astype(np.int32), tuple(range(self.n_classes)))
+        task = Task(self.activation, self.loss)
         n_threads = self.n_threads
         return make_objective(self.X, labels, task, engine=engine, dtype=dtype, scale=self.scale, n_threads=n_threads)
 
@@ -77,9 +100,9 @@ class Contestant(Protocol):
         """Bring the data where the library wants it; return what trains from the start for some iterations."""
 
 
-def digits() -> tuple[Any, Any, float]:
-    """Return the digits 0 and 1 as bytes, their labels and their scale."""
-    X, y, _, _ = load_mnist((0, 1))
+def digits(classes: tuple[int, ...] = (0, 1)) -> tuple[Any, Any, float]:
+    """Return digits as bytes, their labels and their scale."""
+    X, y, _, _ = load_mnist(classes)
     return X, y, 255.0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.job import TOLERANCES, Contestant, Job
+from benchmarks.job import Contestant, Job
 from benchmarks.rivals.ours import BLACKBOARD, OURS, side_by_side
 from benchmarks.timing import run_in_turn, summarize
 
@@ -70,7 +70,7 @@ def race(job: Job, n_iter: int, repeats: int, rivals: list[Contestant]) -> dict[
         contestants[key] = {**facts, **summarize(times[key], n_iter)}
     for key, facts in contestants.items():
         own = contestants["twolayer" if facts["loss"] == "square" else "twolayer, log loss"]
-        facts["same_cost"] = bool(abs(facts["cost"] - own["cost"]) <= TOLERANCES[job.dtype] * own["cost"])
+        facts["same_cost"] = bool(abs(facts["cost"] - own["cost"]) <= job.tolerance * own["cost"])
         if not key.startswith(("twolayer", "NumPy")):
             facts["ratio"] = facts["median_ms"] / own["median_ms"]
     best = min(
@@ -95,7 +95,7 @@ def race_side_by_side(job: Job, n_networks: int, n_iter: int, repeats: int) -> d
         f"{n_networks} at once, each": summarize(times["together"], n_iter * n_networks),
     }
     expected, stacked = alone(n_iter), together(n_iter)
-    tolerance = TOLERANCES[job.dtype]
+    tolerance = job.tolerance
     same = all(np.allclose(stacked[name][0], value, rtol=tolerance, atol=tolerance) for name, value in expected.items())
     one, each = contestants.values()
     return {

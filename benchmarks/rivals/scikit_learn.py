@@ -1,4 +1,4 @@
-"""scikit-learn: its MLPClassifier as full-batch gradient descent. It knows the log loss only."""
+"""scikit-learn: its MLPClassifier, as gradient descent on all samples or with Adam. It knows the log loss only."""
 
 import warnings
 
@@ -13,8 +13,11 @@ from twolayer.equations import Arrays
 _NEVER = 10**9
 
 
-class FullBatch:
-    """`MLPClassifier` with the solver sgd, one batch, no momentum and no penalty.
+_ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+class Classifier:
+    """`MLPClassifier` without a penalty: the solver sgd without momentum on one batch, or adam on many.
 
     Parameters
     ----------
@@ -34,10 +37,10 @@ class FullBatch:
             X = sparse.csr_matrix(X)
         network = MLPClassifier(
             (job.n_hidden,),
-            activation="logistic",
-            solver="sgd",
+            activation=_ACTIVATIONS[job.activation],
+            solver="adam" if job.batch_size else "sgd",
             alpha=0.0,
-            batch_size=X.shape[0],
+            batch_size=job.batch_size or X.shape[0],
             learning_rate_init=job.learning_rate,
             momentum=0.0,
             nesterovs_momentum=False,
@@ -61,4 +64,4 @@ class FullBatch:
         return run
 
 
-RIVALS = (FullBatch("scikit-learn", is_sparse=False), FullBatch("scikit-learn, sparse", is_sparse=True))
+RIVALS = (Classifier("scikit-learn", is_sparse=False), Classifier("scikit-learn, sparse", is_sparse=True))
