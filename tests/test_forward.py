@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from strategies import SEEDS, normal
@@ -61,6 +61,26 @@ def test_a_sample_is_predicted_the_same_whatever_stands_beside_it(case, seed):
 
     tolerance = TOLERANCES[parameters.dtype.name]
     np.testing.assert_allclose(one[order], other, rtol=tolerance, atol=tolerance * (1 + abs(one).max()))
+
+
+@given(case=predictions(), activation=st.sampled_from([*ACTIVATIONS]))
+def test_few_samples_are_predicted_as_by_the_formulas(case, activation):
+    """Hidden units, logits and outputs: only the arrays on the way are left out."""
+    X, parameters = case
+    n_y = len(parameters["W2"])
+    assume(n_y != 2)
+    output = "softmax" if n_y > 2 else "sigmoid"
+    model = Model(parameters, tuple(range(max(2, n_y))), (X.shape[1],), 1.0, activation, output=output)
+    cache = forward_propagation(X.astype(parameters.dtype).T, parameters, activation, output)[1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forward, "pays", lambda *_: False)
+        found = {"A1": model.transform(X), "Z2": model.decision_function(X), "A2": model.outputs(X)}
+
+    for name, got in found.items():
+        tolerance = TOLERANCES[parameters.dtype.name]
+        atol = tolerance * (1 + abs(cache[name]).max())
+        np.testing.assert_allclose(got.T.reshape(cache[name].shape), cache[name], rtol=0, atol=atol)
 
 
 def test_a_model_predicts_many_samples_by_the_kernel(monkeypatch):

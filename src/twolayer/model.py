@@ -17,7 +17,7 @@ from twolayer.data.rows import MemoryRows, Rows, as_rows, check_finite
 from twolayer.engines import forward
 from twolayer.engines.objective import range_overrun
 from twolayer.engines.whole import to_columns
-from twolayer.equations import ACTIVATIONS, OUTPUTS, forward_propagation
+from twolayer.equations import ACTIVATIONS, OUTPUTS
 from twolayer.errors import DataError, SettingError
 from twolayer.parameters import NAMES, Parameters, Sizes
 from twolayer.text import join
@@ -169,7 +169,7 @@ class Model:
         return self._propagate(X, "A1")
 
     def _propagate(self, X: Any, name: str) -> Array:
-        """Return Z1, A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
+        """Return A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
         rows, dtype = self._to_rows(X), self.parameters["W1"].dtype
         encoding = self.encoding if self.table is None else None
         by_kernel = name != "A1" and forward.pays(rows.shape[0], self._sizes)
@@ -177,15 +177,21 @@ class Model:
         parts = []
         for block in _iter_blocks(rows, block_rows):
             values = block if encoding is None else encoding.encode_rows(block, dtype)
-            if by_kernel:
-                Z2 = forward.logits(values, Parameters.of(self.parameters), self.activation, self.scale)
-                parts.append(Z2 if name == "Z2" else OUTPUTS[self.output](Z2.T).T)
-                continue
-            columns = to_columns(values, self.scale, dtype)
             with range_overrun():
-                cache = forward_propagation(columns, self.parameters, self.activation, self.output)[1]
-                parts.append(cache[name].T)
+                parts.append(self._propagate_block(values, name, by_kernel=by_kernel))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _propagate_block(self, values: Any, name: str, *, by_kernel: bool) -> Array:
+        """Return A1, Z2 or A2 of a block of samples, a row a sample."""
+        if by_kernel:
+            Z2 = forward.logits(values, Parameters.of(self.parameters), self.activation, self.scale)
+        else:
+            columns = to_columns(values, self.scale, self.parameters["W1"].dtype)
+            A1 = forward.hidden(columns, self.parameters, self.activation)
+            if name == "A1":
+                return A1.T
+            Z2 = (self.parameters["W2"] @ A1 + self.parameters["b2"]).T
+        return Z2 if name == "Z2" else forward.OUTPUTS[self.output](Z2.T).T
 
     def _to_rows(self, X: Any) -> Rows:
         """Return samples as rows of numbers, made of the columns of a table where the model is of one."""
@@ -214,7 +220,7 @@ class Model:
         """
         A2 = self.outputs(X)
         if A2.shape[1] == 1:
-            return np.hstack([1 - A2, A2])
+            return np.concatenate([1 - A2, A2], axis=1)
         if self.output == "softmax":
             return A2
         A2 = np.maximum(A2, np.finfo(A2.dtype).tiny)  # all outputs may round to 0

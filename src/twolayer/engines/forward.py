@@ -1,5 +1,9 @@
-"""Predictions by the C kernel: blocks of rows over threads, bytes and float32 without copies, zeros skipped."""
+"""Predictions without what training keeps: many by the C kernel, few with as little of NumPy as they need.
 
+The kernel shares blocks of rows among threads, reads bytes and float32 without copies and skips zeros.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ from twolayer.engines.kernel import Pass, load_kernel
 from twolayer.engines.minibatch import run, to_members
 from twolayer.engines.objective import n_processors
 from twolayer.engines.packing import Source, aligned
-from twolayer.equations import ACTIVATIONS
+from twolayer.equations import ACTIVATIONS, Arrays, softmax
 from twolayer.parameters import Parameters, Sizes
 
 BLOCK_VALUES = 2**26  # of rows that are given at once: the kernel cannot be interrupted
@@ -67,3 +71,28 @@ def logits(
     job.scratch = scratch.ctypes.data
     run(job, scratch, is_double, at_level)
     return found
+
+
+def hidden(X: Any, parameters: Arrays, activation: str) -> Array:
+    """Return A1, a column a sample, of columns as they enter the network, in the place of Z1."""
+    Z1 = parameters["W1"] @ X
+    Z1 += parameters["b1"]
+    return _IN_PLACE[activation](Z1)
+
+
+def sigmoid(x: Array) -> Array:
+    """Return the sigmoid of an array by the formula, with two arrays beside it."""
+    e = np.abs(x)
+    np.exp(np.negative(e, out=e), out=e)
+    found: Array = np.where(x < 0, e, x.dtype.type(1))
+    e += 1
+    found /= e
+    return found
+
+
+_IN_PLACE: dict[str, Callable[[Array], Array]] = {
+    "sigmoid": sigmoid,
+    "tanh": lambda x: np.tanh(x, out=x),
+    "relu": lambda x: np.maximum(x, 0, out=x),
+}
+OUTPUTS: dict[str, Callable[[Array], Array]] = {"sigmoid": sigmoid, "softmax": softmax}
