@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from twolayer import course as course
     from twolayer import equations as equations
+    from twolayer import explain as explain
     from twolayer.classifier import TwoLayerClassifier as TwoLayerClassifier
     from twolayer.data.readers.mnist import load_mnist as load_mnist
     from twolayer.errors import TwoLayerError as TwoLayerError
@@ -30,7 +31,7 @@ _HOME_OF = {
     "load_mnist": "twolayer.data.readers.mnist",
     "save": "twolayer.files.model_file",
 }
-_MODULES = ("course", "equations")
+_MODULES = ("course", "equations", "explain")
 
 __all__ = [
     "Model",
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "course",
     "equations",
+    "explain",
     "fit_model",
     "fit_models",
     "import_parameters",

@@ -168,15 +168,28 @@ class Model:
         """
         return self._propagate(X, "A1")
 
+    def encode(self, X: Any) -> Array:
+        """Return the values that enter the network, a row a sample.
+
+        Parameters
+        ----------
+        X
+            As for `outputs`.
+
+        Returns
+        -------
+        array of shape (m, n_inputs)
+        """
+        dtype = self.parameters["W1"].dtype
+        parts = (to_columns(values, self.scale, dtype).T for values in self._iter_values(self._to_rows(X)))
+        return np.concatenate([part if isinstance(part, np.ndarray) else part.toarray() for part in parts])
+
     def _propagate(self, X: Any, name: str) -> Array:
         """Return A1, Z2 or A2, a row a sample: computed block by block, so that memory is bounded."""
-        rows, dtype = self._to_rows(X), self.parameters["W1"].dtype
-        encoding = self.encoding if self.table is None else None
+        rows, parts = self._to_rows(X), []
         by_kernel = name != "A1" and forward.pays(rows.shape[0], self._sizes)
         block_rows = max(_BLOCK_ROWS, forward.BLOCK_VALUES // rows.shape[1]) if by_kernel else _BLOCK_ROWS
-        parts = []
-        for block in _iter_blocks(rows, block_rows):
-            values = block if encoding is None else encoding.encode_rows(block, dtype)
+        for values in self._iter_values(rows, block_rows):
             with range_overrun():
                 parts.append(self._propagate_block(values, name, by_kernel=by_kernel))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -192,6 +205,12 @@ class Model:
                 return A1.T
             Z2 = (self.parameters["W2"] @ A1 + self.parameters["b2"]).T
         return Z2 if name == "Z2" else forward.OUTPUTS[self.output](Z2.T).T
+
+    def _iter_values(self, rows: Rows, block_rows: int = _BLOCK_ROWS) -> Iterator[Any]:
+        """Yield blocks of samples with their columns encoded, not yet scaled."""
+        encoding = self.encoding if self.table is None else None
+        for block in _iter_blocks(rows, block_rows):
+            yield block if encoding is None else encoding.encode_rows(block, self.parameters["W1"].dtype)
 
     def _to_rows(self, X: Any) -> Rows:
         """Return samples as rows of numbers, made of the columns of a table where the model is of one."""

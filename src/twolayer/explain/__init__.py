@@ -1,1 +1,6 @@
-"""What a network does, and whether its gradients are right."""
+"""What a network does, why it predicts what it predicts, and whether its gradients are right."""
+
+from twolayer.explain.account import Account as Account
+from twolayer.explain.account import UnitAccount as UnitAccount
+from twolayer.explain.account import attribute as attribute
+from twolayer.explain.account import attribute_units as attribute_units
