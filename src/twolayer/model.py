@@ -237,14 +237,7 @@ class Model:
         -------
         array of shape (m, n_classes), rows sum to 1
         """
-        A2 = self.outputs(X)
-        if A2.shape[1] == 1:
-            return np.concatenate([1 - A2, A2], axis=1)
-        if self.output == "softmax":
-            return A2
-        A2 = np.maximum(A2, np.finfo(A2.dtype).tiny)  # all outputs may round to 0
-        probabilities: Array = A2 / A2.sum(axis=1, keepdims=True)
-        return probabilities
+        return to_probabilities(self.outputs(X), self.output)
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row: the second where A2 > 0.5 with one output, else that of the largest output.
@@ -308,6 +301,17 @@ class Model:
             message = f"{source} has a label {strange[0]} that is not a class of the model ({join(self.classes)})"
             raise DataError(f"{message}: leave such samples out, as mnist:0,1 does.")
         return y
+
+
+def to_probabilities(A2: Array, output: str) -> Array:
+    """Return the probability of each class, a row a sample, of outputs A2; as `Model.predict_proba`."""
+    if A2.shape[1] == 1:
+        return np.concatenate([1 - A2, A2], axis=1)
+    if output == "softmax":
+        return A2
+    A2 = np.maximum(A2, np.finfo(A2.dtype).tiny)  # all outputs may round to 0
+    probabilities: Array = A2 / A2.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _iter_blocks(rows: Rows, most: int) -> Iterator[Any]:

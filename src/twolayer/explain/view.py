@@ -11,9 +11,9 @@ import numpy as np
 
 from twolayer.aliases import Array, Label
 from twolayer.data.encoding import CategoryColumn, Column, NumberColumn
-from twolayer.equations import ACTIVATIONS
+from twolayer.equations import ACTIVATIONS, OUTPUTS
 from twolayer.errors import DataError, SettingError
-from twolayer.model import Model
+from twolayer.model import Model, to_probabilities
 from twolayer.text import join
 
 _MOST_ROWS = 100  # of a background
@@ -88,6 +88,11 @@ class View:
         Z: Array = self.activate(self.hidden(values)) @ self.W2.T + self.b2
         return Z
 
+    def probabilities(self, Z: Array) -> Array:
+        """Return the probability of each class, (m, n_classes), of hidden pre-activations Z1."""
+        Z2 = self.W2 @ self.activate(Z).T + self.b2[:, None]
+        return to_probabilities(OUTPUTS[self.model.output](Z2).T, self.model.output)
+
     def pool(self, shares: Array) -> Array:
         """Add up what belongs to the values of each feature, along the last axis."""
         if self.sizes.max() == 1 == self.sizes.min():
@@ -129,6 +134,15 @@ class View:
         for feature, field in enumerate(encoding.fields):
             words.append(_describe(field, row[self.span(feature)]))
         return words
+
+    def to_numbers(self, feature: int, points: Array) -> Array:
+        """Return the numbers that encoded ones, (n_points, n_values) of a feature, were made of."""
+        encoding = self.model.encoding
+        if encoding is None:
+            return points[:, 0] * self.model.scale
+        column = encoding.fields[feature][0]
+        assert isinstance(column, NumberColumn)
+        return np.array([_number(column, float(value)) for value in points[:, 0]])
 
     def baseline(self, choice: Any, values: Array, codes: Array | None = None) -> Array:
         """Return the rows of values that shares are counted from; where there are several, their mean is meant.
