@@ -54,6 +54,7 @@ ROOMS = (
     "evaluation",
     "explain",
     "plots",
+    "explain/pictures",
     "export",
     "runs",
     "cli",

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from twolayer.cli.evaluate import evaluate
+from twolayer.cli.explain import explain
 from twolayer.cli.export import export
 from twolayer.cli.options import spelled
 from twolayer.cli.plot import plot
@@ -61,7 +62,7 @@ def twolayer(context: click.Context) -> int:
     return EXIT_WRONG_INPUT
 
 
-for _command in (train, predict, evaluate, export, plot, proof):
+for _command in (train, predict, evaluate, explain, export, plot, proof):
     twolayer.add_command(_command)
 
 

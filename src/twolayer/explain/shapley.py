@@ -11,8 +11,9 @@ polynomial, which Gauss points give:
 
     c_k Im[exp(i w z') (exp(i w a_i) - 1) integral prod over l != i of (1 - q + q exp(i w a_l)) dq].
 
-So the values are right up to an error with a bound, for any number of features. Rectified units have no such series:
-up to `MOST_ENUMERATED` features all subsets are gone through, and beyond that permutations are sampled.
+So the values are right up to an error with a bound, for any number of features. The series of rectified units
+converges too slowly: up to `MOST_ENUMERATED` features all subsets are gone through, and beyond that permutations are
+sampled.
 
 Source: L. S. Shapley, "A value for n-person games", 1953; G. Owen, "Multilinear extensions of games", 1972, for the
 integral; L. N. Trefethen, "Approximation Theory and Approximation Practice", theorem 19.3, for the error of Gauss
