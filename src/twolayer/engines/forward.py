@@ -77,7 +77,8 @@ def hidden(X: Any, parameters: Arrays, activation: str) -> Array:
     """Return A1, a column a sample, of columns as they enter the network, in the place of Z1."""
     Z1 = parameters["W1"] @ X
     Z1 += parameters["b1"]
-    return _IN_PLACE[activation](Z1)
+    found: Array = _IN_PLACE.get(activation, ACTIVATIONS[activation].function)(Z1)
+    return found
 
 
 def sigmoid(x: Array) -> Array:
