@@ -32,7 +32,8 @@ def main(out: Path, rows: str | None, repeats: int, threads: int | None, *, quic
         raise click.UsageError(f"There is no row {strange[0]!r}: choose from {', '.join(ALL)}.")
     rivals, missing = find_rivals()
     for name in missing:
-        click.echo(f"{name} is not installed: pip install '.[bench]' installs it.", err=True)
+        how = "apt install libxsmm-dev" if name == "LIBXSMM" else "pip install '.[bench]'"
+        click.echo(f"{name} is not installed: {how} installs it.", err=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

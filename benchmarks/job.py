@@ -94,7 +94,9 @@ class Contestant(Protocol):
     """A library that can do the job."""
 
     name: str
-    losses: tuple[str, ...]
+
+    def does(self, job: Job) -> bool:
+        """Tell whether it knows the job's loss, activation and batches."""
 
     def prepare(self, job: Job) -> Train:
         """Bring the data where the library wants it; return what trains from the start for some iterations."""

@@ -2,6 +2,7 @@
 
 import importlib
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from benchmarks.job import Contestant, Job
 from benchmarks.rivals.ours import BLACKBOARD, OURS, side_by_side
 from benchmarks.timing import run_in_turn, summarize
 
-RIVALS = {"scikit-learn": "scikit_learn", "PyTorch": "pytorch", "JAX": "jax_jit"}
+RIVALS = {"scikit-learn": "scikit_learn", "PyTorch": "pytorch", "JAX": "jax_jit", "LIBXSMM": "xsmm"}
 
 
 def find_rivals() -> tuple[list[Contestant], list[str]]:
@@ -36,7 +37,6 @@ def race(job: Job, n_iter: int, repeats: int, rivals: list[Contestant]) -> dict[
     Parameters
     ----------
     job : Job
-        With the square loss.
     n_iter : int
         Iterations of one run.
     repeats : int
@@ -48,10 +48,9 @@ def race(job: Job, n_iter: int, repeats: int, rivals: list[Contestant]) -> dict[
     dict
         The contestants' times, costs and ratios, and whether all reached the same cost.
     """
-    log_job = Job(**{**vars(job), "loss": "log"})
-    entries: list[tuple[Contestant, Job]] = [(OURS, job), (BLACKBOARD, job)]
-    entries += [(rival, job) for rival in rivals if "square" in rival.losses]
-    log_only = [(rival, log_job) for rival in rivals if "square" not in rival.losses]
+    log_job = replace(job, loss="log")
+    entries: list[tuple[Contestant, Job]] = [(each, job) for each in (OURS, BLACKBOARD, *rivals) if each.does(job)]
+    log_only = [(rival, log_job) for rival in rivals if not rival.does(job) and rival.does(log_job)]
     entries += [(OURS, log_job), *log_only] if log_only else []
     runs, prepared = {}, {}
     for contestant, work in entries:
@@ -69,7 +68,7 @@ def race(job: Job, n_iter: int, repeats: int, rivals: list[Contestant]) -> dict[
         facts = {"loss": work.loss, "prepare_seconds": prepared[key], "cost": cost}
         contestants[key] = {**facts, **summarize(times[key], n_iter)}
     for key, facts in contestants.items():
-        own = contestants["twolayer" if facts["loss"] == "square" else "twolayer, log loss"]
+        own = contestants["twolayer" if facts["loss"] == job.loss else "twolayer, log loss"]
         facts["same_cost"] = bool(abs(facts["cost"] - own["cost"]) <= job.tolerance * own["cost"])
         if not key.startswith(("twolayer", "NumPy")):
             facts["ratio"] = facts["median_ms"] / own["median_ms"]

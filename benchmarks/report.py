@@ -73,6 +73,8 @@ def _cells(row: Row, measured: dict[str, Any] | None) -> str:
 
 
 def _ms(milliseconds: float) -> str:
+    if milliseconds < 1:
+        return f"{1000 * milliseconds:.1f} µs"
     return f"{milliseconds:.2f} ms" if milliseconds < 100 else f"{milliseconds / 1000:.2f} s"
 
 

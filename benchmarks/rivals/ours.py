@@ -22,10 +22,12 @@ class Ours:
         Of twolayer.
     """
 
-    losses: tuple[str, ...] = ("square", "log")
-
     def __init__(self, name: str, engine: str) -> None:
         self.name, self.engine = name, engine
+
+    def does(self, job: Job) -> bool:
+        """Do any job; on mini-batches, the blackboard would keep the others waiting."""
+        return self.engine == "auto" or not job.batch_size
 
     def prepare(self, job: Job) -> Train:
         """Make the objective."""

@@ -24,10 +24,12 @@ class Autograd:
         Compile cost and gradient by `torch.compile`.
     """
 
-    losses = ("square", "log")
-
     def __init__(self, name: str, *, compiled: bool) -> None:
         self.name, self.compiled = name, compiled
+
+    def does(self, job: Job) -> bool:  # noqa: ARG002
+        """Do any job."""
+        return True
 
     def prepare(self, job: Job) -> Train:
         """Move the data into tensors."""
@@ -55,7 +57,11 @@ class Autograd:
 class ByHand:
     """The gradients of all samples written out, without a graph, in place where that saves memory."""
 
-    name, losses = "PyTorch, by hand", ("square", "log")
+    name = "PyTorch, by hand"
+
+    def does(self, job: Job) -> bool:
+        """Do gradient descent on all samples with sigmoid units."""
+        return job.activation == "sigmoid" and not job.batch_size
 
     def prepare(self, job: Job) -> Train:
         """Move the data into tensors."""

@@ -25,10 +25,12 @@ class Classifier:
         Give the samples as a CSR matrix.
     """
 
-    losses = ("log",)
-
     def __init__(self, name: str, *, is_sparse: bool) -> None:
         self.name, self.is_sparse = name, is_sparse
+
+    def does(self, job: Job) -> bool:
+        """Know the log loss only."""
+        return job.loss == "log"
 
     def prepare(self, job: Job) -> Train:
         """Make the estimator, and let it learn its shapes in one iteration."""
