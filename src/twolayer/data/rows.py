@@ -5,6 +5,7 @@ import mmap
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,19 @@ def split_evenly(n: int, most: int) -> tuple[int, ...]:
     """Return the sizes of the fewest blocks of at most so many that make up n, as even as can be."""
     n_blocks = max(1, -(-n // most))
     return tuple(len(part) for part in np.array_split(np.empty(n, np.uint8), n_blocks))
+
+
+def gather_parts(rows: Rows, parts: Sequence[Array]) -> list[Array]:
+    """Return some rows as an array for each part, which are chosen in rising order; each block is read once."""
+    found = [np.empty((len(chosen), *rows.shape[1:]), rows.dtype) for chosen in parts]
+    start = 0
+    for block, size in enumerate(rows.blocks):
+        values = rows.read(block)
+        for chosen, X in zip(parts, found, strict=True):
+            first, last = np.searchsorted(chosen, [start, start + size])
+            X[first:last] = values[chosen[first:last] - start]
+        start += size
+    return found
 
 
 def gather(rows: Rows, dtype: Any = None) -> Array:

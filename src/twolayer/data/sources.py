@@ -23,7 +23,7 @@ from twolayer.data.readers.mnist import read_mnist
 from twolayer.data.readers.openml import BUNDLED_TABLES, OPENML, read_bundled_table, read_digits, read_openml
 from twolayer.data.report import DataReport, count_classes, report_samples
 from twolayer.data.request import ENCODINGS, DataRequest
-from twolayer.data.rows import ArrayRows, MemoryRows, Rows, gather, spool
+from twolayer.data.rows import ArrayRows, MemoryRows, Rows, gather, gather_parts, spool
 from twolayer.data.split import hold_out
 from twolayer.data.tables.reading import is_table_name, read_table
 from twolayer.data.tables.survey import code_target, guess_target, survey_table
@@ -220,8 +220,15 @@ def _load_table(request: DataRequest, settings: Settings, table: Table) -> Datas
         warnings = (*survey.report.warnings, *plan.notes(len(survey.test), len(out)))
         report = replace(survey.report, n_test=len(out), warnings=warnings)
     train = whole.take(survey.train)
-    learned = spool(train.rows, plan.block_rows) if plan.streamed else MemoryRows(gather(train.rows))
-    return replace(train, rows=learned, test=_gathered(test) if test.n_samples else None, report=report)
+    learned: Rows
+    if plan.streamed:
+        learned, test = spool(train.rows, plan.block_rows), _gathered(test) if test.n_samples else test
+    elif request.test is not None:
+        learned, test = MemoryRows(gather(train.rows)), _gathered(test)
+    else:
+        learned, tested = map(MemoryRows, gather_parts(rows, [survey.train, out]))
+        test = replace(test, rows=tested)
+    return replace(train, rows=learned, test=test if test.n_samples else None, report=report)
 
 
 def _read_test_table(request: DataRequest, trained: Dataset, dtype: Any) -> Dataset:

@@ -1,5 +1,6 @@
 """Tables from files and queries: CSV of any dialect, TSV, Parquet, JSON lines, gzipped or not, a glob of files, SQL."""
 
+import contextlib
 import glob
 import os
 import re
@@ -17,6 +18,7 @@ from twolayer.data.tables.tables import (
     Table,
     as_text,
     connect,
+    execute,
     explained,
     first_line,
     load,
@@ -46,6 +48,8 @@ _SUFFIXES = (*_TEXT_FILES, *_JSON_FILES, *PARQUET_FILES)
 _BUFFER_BYTES = 8_000_000  # of a text file that DuckDB holds at once, and a line at most
 _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out its columns' kinds
 _SNIFF_LINES = 1_000_000  # of a larger one
+_SURE_BYTES = 2**22  # of a text file whose first lines tell how its values are separated
+_FEW_LINES = 20_000
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 _SEMICOLON = "delim = ';'"
 _KINDS = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "VARCHAR"]  # yes stays yes
@@ -181,22 +185,24 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
         f"encoding = '{'utf-8' if encoding == _FOREIGN else encoding}'",
         f"sample_size = {_SNIFF_LINES if large else -1}",
         f"nullstr = [{missing}]",
-        "union_by_name = true",
+        f"union_by_name = {str(len(paths) > 1).lower()}",  # which looks at each file twice
         "skip = 0",  # else lines that do not fit are passed over in silence
         "comment = ''",
         f"buffer_size = {_BUFFER_BYTES}",
         f"auto_type_candidates = {_KINDS}",
     ]
 
+    n_always = len(options)
+
     def load_with(*more: str) -> Table:
-        options.extend(more)
+        options[n_always:] = more
         source = f"read_csv({_listed(read)}, {', '.join(options)})"
         return load(name, connection, source, name, lambda error: explain_text(error, paths, encoding))
 
     with to_utf8(paths if encoding == _FOREIGN else [], encoding) as converted:
         read = converted or paths
         lines = first_lines(paths[0], encoding)
-        table = _load_separated(load_with, lines, paths[0], encoding)
+        table = _load_separated(load_with, lines, paths[0], encoding, _find_dialect(connection, read, options))
         headers = [_header(table, path, options) for path in read] if len(read) > 1 else []
     for path, header in zip(paths, headers, strict=False):
         _check_same_columns(path, paths[0], header, headers[0])
@@ -213,8 +219,34 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
     return table
 
 
-def _load_separated(load_with: Callable[..., Table], lines: list[str], path: Path, encoding: str) -> Table:
+def _find_dialect(connection: Any, paths: list[Path], options: list[str]) -> list[str]:
+    """Return how the values of a large file are separated by its first lines, as options; none where they do not tell.
+
+    DuckDB tries each dialect on all lines that it is to look at, which takes most of the time of reading.
+    """
+    import duckdb
+
+    if len(paths) > 1 or paths[0].stat().st_size < _SURE_BYTES:
+        return []
+    few = [f"sample_size = {_FEW_LINES}" if option.startswith("sample_size") else option for option in options]
+    query = f"SELECT Delimiter, HasHeader FROM sniff_csv({_file(paths[0])}, {', '.join(few)})"
+    try:
+        delimiter, has_header = execute(connection, query)
+    except duckdb.Error:
+        return []
+    separated = f"delim = {sql_text(delimiter)}"
+    return [separated, "quote = '\"'", "escape = '\"'", f"header = {has_header}"] if len(delimiter) == 1 else []
+
+
+def _load_separated(
+    load_with: Callable[..., Table], lines: list[str], path: Path, encoding: str, dialect: list[str]
+) -> Table:
     """Return the table that a function loads, told of the separators that DuckDB does not find out itself."""
+    if dialect and not has_decimal_commas(lines):
+        with contextlib.suppress(FileFormatError, DataError):  # else without what the first lines tell
+            table = load_with(*dialect)
+            if len(table.kinds) > 1:
+                return table
     try:
         table = load_with(*((_SEMICOLON, "decimal_separator = ','") if has_decimal_commas(lines) else ()))
     except FileFormatError:
