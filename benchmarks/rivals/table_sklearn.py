@@ -1,4 +1,4 @@
-"""A table with pandas and scikit-learn. Arguments: train TABLE OUT (one pass of Adam), or predict MODEL TABLE OUT."""
+"""A table with pandas and scikit-learn. Arguments: train TABLE OUT PASSES (of Adam), or predict MODEL TABLE OUT."""
 
 import json
 import sys
@@ -20,7 +20,9 @@ def read(path):
 if sys.argv[1] == "train":
     X, y = read(sys.argv[2])
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
-    model = make_pipeline(StandardScaler(), MLPClassifier((64,), batch_size=256, max_iter=1, random_state=0))
+    model = make_pipeline(
+        StandardScaler(), MLPClassifier((64,), batch_size=256, max_iter=int(sys.argv[4]), random_state=0)
+    )
     accuracy = model.fit(X, y).score(X_test, y_test)
     joblib.dump(model, sys.argv[3])
 else:
