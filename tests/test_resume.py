@@ -228,10 +228,13 @@ def test_ctrl_c_leaves_a_model_and_a_checkpoint_to_go_on_from(call):
     assert_same_run("unbroken", "broken")
 
 
-def test_ctrl_c_leaves_what_a_committee_has_learned(call):
+def test_ctrl_c_leaves_what_a_committee_has_learned(call, monkeypatch):
     """A model of the networks so far, and a checkpoint from which all of them are trained to their ends."""
     settings = ("samples.npz", *RUNS["recipe"])
-    model = interrupted(*settings, "--checkpoint", "0")
+    with interruption(monkeypatch, 2):
+        assert call("train", *settings, "--out", "broken", "--checkpoint", "0", "--no-pictures")[0] == 130
+    model = load("broken/model.safetensors")
+    assert model.settings["status"] == "interrupted"
     assert np.isfinite(model.predict_proba(np.zeros((1, 30)))).all()
 
     code, _, err = call("train", "--resume", "broken")
