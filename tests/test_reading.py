@@ -86,6 +86,33 @@ def test_a_file_without_a_header_has_numbered_columns(separator):
     assert_same(read_table("bare.csv"), frame.set_axis([f"column{k}" for k in range(4)], axis=1), "column3")
 
 
+LATE = ["", "NA", "1.5", "007", " 3 ", "+4", "-0", '"12"', "1e3", "9" * 20, "2020-01-01", "true", "x", "1,5", '"a,b"']
+
+
+@FEW
+@given(st.lists(st.sampled_from(["whole", "real", "text", "empty", "day"]), min_size=2, max_size=4),
+       st.integers(0, 3), st.sampled_from(LATE), st.sampled_from(",;\t"))  # fmt: skip
+def test_a_large_file_is_the_table_that_a_look_at_all_its_lines_gives(kinds, column, late, separator):
+    """Its first lines tell how it is separated and what is in its columns, as far as the others bear it out."""
+    values = {"whole": "{}", "real": "{}.25", "text": "t{}", "empty": "", "day": "2024-01-{}"}
+    rows = [[values[kind].format(k % 20 + 10) for kind in kinds] for k in range(60)]
+    rows[45][column % len(kinds)] = late
+    header = [f"c{k}" for k in range(len(kinds))]
+    Path("table.csv").write_text("".join(separator.join(row) + "\n" for row in [header, *rows]))
+
+    def read(sure_bytes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "_SURE_BYTES", sure_bytes)
+            patch.setattr(reading, "_FEW_LINES", 30)
+            try:
+                table = read_table("table.csv")
+                return dict(table.kinds), table.ask(f"SELECT * FROM {table.whole}")
+            except (DataError, FileFormatError) as error:
+                return str(error)
+
+    assert read(0) == read(2**40)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1", "cp1252"])
 def test_other_encodings_are_read_on_request(encoding):
     """And told where they are not asked for."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twolayer.data import rows as rows_module
-from twolayer.data.rows import ArrayRows, MemoryRows, SomeRows, as_rows, gather, split_evenly, spool
+from twolayer.data.rows import ArrayRows, MemoryRows, SomeRows, as_rows, gather, gather_parts, split_evenly, spool
 from twolayer.errors import DataError
 
 ARRAYS = st.builds(
@@ -87,6 +87,16 @@ def test_gathered_rows_are_the_array(X, block_rows):
     np.testing.assert_array_equal(gather(rows), X)
     assert gather(rows).dtype == X.dtype
     assert gather(rows, "float64").dtype == np.float64
+
+
+@given(ARRAYS, SIZES, st.randoms(use_true_random=False))
+def test_parts_gathered_at_once_are_the_rows_chosen_for_each(X, size, random):
+    """Rows may be in both, or in none."""
+    parts = [np.array(sorted(k for k in range(len(X)) if random.random() < 0.5), np.intp) for _ in range(2)]
+    rows = ArrayRows(X, size)
+
+    for found, chosen in zip(gather_parts(rows, parts), parts, strict=True):
+        np.testing.assert_array_equal(found, X[chosen])
     np.testing.assert_array_equal(gather(rows, "float64"), X)
 
 

@@ -250,7 +250,10 @@ class Model:
         -------
         array of shape (m,), entries from `classes`
         """
-        A2 = self.outputs(X)
+        return self.choose(self.outputs(X))
+
+    def choose(self, A2: Array) -> Array:
+        """Return the class of each row of outputs A2, as `predict`."""
         index = (A2[:, 0] > 0.5).astype(np.intp) if A2.shape[1] == 1 else A2.argmax(axis=1)
         labels: Array = np.asarray(self.classes)[index]
         return labels

@@ -41,11 +41,11 @@ def predict(*, model: Path, data: str, part: Any, encoding: str, out: Path | Non
         check_other_file(out, [model, model / MODEL_FILE, data])
     network = read_model(model)
     samples, table = read_for(network, data, part=part, encoding=encoding)
-    predictions = network.predict(samples.rows)
+    outputs = network.outputs(samples.rows)
     if as_json:
-        text = _as_json(network, predictions, {"model": str(model), "data": data})
+        text = _as_json(network, network.choose(outputs), {"model": str(model), "data": data})
     else:
-        columns = _columns(network, samples, predictions)
+        columns = _columns(network, samples, outputs)
         if table is not None or (out is not None and out.suffix.lower() in (".parquet", ".pq")):
             _write_table(network, samples, table, columns, out)
             return
@@ -63,10 +63,12 @@ def _as_json(network: "Model", predictions: "Array", record: dict[str, Any]) -> 
     return json.dumps(record | {"samples": len(labels), "predicted": counts, "predictions": labels}) + "\n"
 
 
-def _columns(network: "Model", samples: "Dataset", predictions: "Array") -> dict[str, "Array"]:
+def _columns(network: "Model", samples: "Dataset", outputs: "Array") -> dict[str, "Array"]:
     """Return the columns of a prediction: the class, the probability of each one, the label where it is known."""
-    probabilities = network.predict_proba(samples.rows)
-    columns = {"prediction": predictions}
+    from twolayer.model import to_probabilities
+
+    probabilities = to_probabilities(outputs, network.output)
+    columns = {"prediction": network.choose(outputs)}
     columns |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(network.classes)}
     return columns if samples.labels is None else columns | {"label": samples.labels.decode()}
 

@@ -38,7 +38,7 @@ _BINS = 8
 _LEAST_RANK = 1e-10  # for weights that are tiny
 _FITTED_COLUMNS = 64  # at once
 STORED_SCALE = "stored_scale"  # in the settings of a model: what an encoding has taken the place of
-_ENCODED_ROWS = 1024  # at once, so that they stay in the cache while column after column is written
+_ENCODED_ROWS = 4096  # at once, so that they stay in the cache while column after column is written
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _SNIFF_BYTES = 2**28  # of a text file whose every line is looked at to find out
 _SNIFF_LINES = 1_000_000  # of a larger one
 _SURE_BYTES = 2**22  # of a text file whose first lines tell how its values are separated
 _FEW_LINES = 20_000
+_WHOLE_TEXT = "'\\s*[+-]?(0|[1-9][0-9]*)\\s*'"
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 _SEMICOLON = "delim = ';'"
 _KINDS = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "VARCHAR"]  # yes stays yes
@@ -202,14 +204,16 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
     with to_utf8(paths if encoding == _FOREIGN else [], encoding) as converted:
         read = converted or paths
         lines = first_lines(paths[0], encoding)
-        table = _load_separated(load_with, lines, paths[0], encoding, _find_dialect(connection, read, options))
+        table, numbers = _load_separated(
+            load_with, lines, paths[0], encoding, _FirstLines.read(connection, read, options)
+        )
         headers = [_header(table, path, options) for path in read] if len(read) > 1 else []
     for path, header in zip(paths, headers, strict=False):
         _check_same_columns(path, paths[0], header, headers[0])
     repeated = find_repeated(lines, list(table.kinds))
-    texts = [column for column, kind in table.kinds.items() if kind == "category"]
+    texts = [column for column, kind in table.kinds.items() if kind == "category" and column not in numbers]
     comma = len(next(split_lines(lines, ","), [])) == len(table.kinds)  # stands between values
-    numbers = _find_numbers(table, texts, commas=_SEMICOLON in options or not comma)
+    numbers |= _find_numbers(table, texts, commas=_SEMICOLON in options or not comma)
     if numbers:
         replaced = ", ".join(f"{number} AS {sql_name(column)}" for column, number in numbers.items())
         table = load(name, connection, f"(SELECT * REPLACE ({replaced}) FROM {table.whole})", name)
@@ -219,45 +223,81 @@ def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> 
     return table
 
 
-def _find_dialect(connection: Any, paths: list[Path], options: list[str]) -> list[str]:
-    """Return how the values of a large file are separated by its first lines, as options; none where they do not tell.
+@dataclass(frozen=True)
+class _FirstLines:
+    """What the first lines of a large text file tell of it: the options of its dialect, the kind of each column."""
 
-    DuckDB tries each dialect on all lines that it is to look at, which takes most of the time of reading.
-    """
-    import duckdb
+    dialect: tuple[str, ...]
+    kinds: Mapping[str, str]
 
-    if len(paths) > 1 or paths[0].stat().st_size < _SURE_BYTES:
-        return []
-    few = [f"sample_size = {_FEW_LINES}" if option.startswith("sample_size") else option for option in options]
-    query = f"SELECT Delimiter, HasHeader FROM sniff_csv({_file(paths[0])}, {', '.join(few)})"
-    try:
-        delimiter, has_header = execute(connection, query)
-    except duckdb.Error:
-        return []
-    separated = f"delim = {sql_text(delimiter)}"
-    return [separated, "quote = '\"'", "escape = '\"'", f"header = {has_header}"] if len(delimiter) == 1 else []
+    @staticmethod
+    def read(connection: Any, paths: list[Path], options: list[str]) -> "_FirstLines | None":
+        """Look at the first lines; None where there are several files, a small one, or the lines do not tell."""
+        import duckdb
+
+        if len(paths) > 1 or paths[0].stat().st_size < _SURE_BYTES:
+            return None
+        few = [f"sample_size = {_FEW_LINES}" if option.startswith("sample_size") else option for option in options]
+        query = f"SELECT Delimiter, HasHeader, Columns FROM sniff_csv({_file(paths[0])}, {', '.join(few)})"
+        try:
+            delimiter, has_header, columns = execute(connection, query)
+        except duckdb.Error:
+            return None
+        if len(delimiter) != 1 or len(columns) == 1:
+            return None
+        dialect = (f"delim = {sql_text(delimiter)}", "quote = '\"'", "escape = '\"'", f"header = {has_header}")
+        return _FirstLines(dialect, {column["name"]: column["type"] for column in columns})
+
+    def load(self, load_with: Callable[..., Table]) -> tuple[Table, dict[str, Sql]] | None:
+        """Return the table by the kinds of the first lines, and the SQL of its whole numbers; None where others follow.
+
+        DuckDB takes 1.5 and 007 for whole numbers in silence: such columns are read as text, and then looked at.
+        """
+        if not {"BIGINT", "DOUBLE", "VARCHAR"}.issuperset(self.kinds.values()):
+            return None
+        read = {name: "DOUBLE" if kind == "DOUBLE" else "VARCHAR" for name, kind in self.kinds.items()}
+        listed = ", ".join(f"{sql_text(name)}: '{kind}'" for name, kind in read.items())
+        table = load_with(*self.dialect, "auto_detect = false", f"columns = {{{listed}}}")
+        texts = [name for name, kind in self.kinds.items() if kind == "VARCHAR"]
+        some = f"SELECT * FROM {table.whole} LIMIT {_FEW_LINES // 2}"
+        known = [f"count({sql_name(name)}) > 0" for name in texts]
+        whole = [name for name, kind in self.kinds.items() if kind == "BIGINT"]
+        numbers = {name: f"TRY_CAST({sql_name(name)} AS BIGINT)" for name in whole}
+        fit = [
+            f"({sql_name(name)} IS NULL OR {number} IS NOT NULL AND regexp_full_match({sql_name(name)}, {_WHOLE_TEXT}))"
+            for name, number in numbers.items()
+        ]
+        if known and not all(table.ask(f"SELECT {', '.join(known)} FROM ({some})")[0]):
+            return None
+        if fit and not table.ask(f"SELECT bool_and({' AND '.join(fit)}) FROM {table.whole}")[0][0]:
+            return None
+        return table, numbers
 
 
 def _load_separated(
-    load_with: Callable[..., Table], lines: list[str], path: Path, encoding: str, dialect: list[str]
-) -> Table:
-    """Return the table that a function loads, told of the separators that DuckDB does not find out itself."""
-    if dialect and not has_decimal_commas(lines):
-        with contextlib.suppress(FileFormatError, DataError):  # else without what the first lines tell
-            table = load_with(*dialect)
-            if len(table.kinds) > 1:
-                return table
+    load_with: Callable[..., Table], lines: list[str], path: Path, encoding: str, first: _FirstLines | None
+) -> tuple[Table, dict[str, Sql]]:
+    """Return the table that a function loads, told of the separators that DuckDB does not find out itself.
+
+    Beside it is the SQL of columns of whole numbers that are text in it.
+    """
+    if first is not None and not has_decimal_commas(lines):
+        with contextlib.suppress(FileFormatError):
+            if found := first.load(load_with):
+                return found
+        with contextlib.suppress(FileFormatError):
+            return load_with(*first.dialect), {}
     try:
         table = load_with(*((_SEMICOLON, "decimal_separator = ','") if has_decimal_commas(lines) else ()))
     except FileFormatError:
         if not has_spaces(lines):
             raise
-        return load_with("delim = ' '")
+        return load_with("delim = ' '"), {}
     if len(table.kinds) > 1:
-        return table
+        return table, {}
     if (ragged := find_ragged(path, encoding)) is not None:  # no separator gave lines of the same length
         raise FileFormatError(ragged)
-    return load_with("delim = ' '") if has_spaces(lines) else table
+    return load_with("delim = ' '") if has_spaces(lines) else table, {}
 
 
 def _header(table: Table, path: Path, options: Sequence[str]) -> set[str]:
