@@ -5,6 +5,7 @@ documentation, the settings kept in a model file and the fingerprint of a checkp
 `Settings`. A new setting is one field, and the code that uses it.
 """
 
+import functools
 import math
 import operator
 import textwrap
@@ -214,9 +215,14 @@ class Checked:
         return {name: value for name, value in self.to_record().items() if name in decisive}
 
 
-def setting_fields(settings: Any) -> list[Field[Any]]:
+def setting_fields(settings: Any) -> tuple[Field[Any], ...]:
     """Return the fields that are settings, in their order."""
-    return [each for each in fields(settings) if "kind" in each.metadata]
+    return _fields_of(settings if isinstance(settings, type) else type(settings))
+
+
+@functools.cache
+def _fields_of(settings: type) -> tuple[Field[Any], ...]:
+    return tuple(each for each in fields(settings) if "kind" in each.metadata)
 
 
 def default_of(each: Field[Any]) -> Any:
@@ -271,8 +277,7 @@ def is_plain(settings: Any) -> bool:
 
 def _given_of_plain(settings: Any) -> list[str]:
     """Return the names of those settings that are given and of use to one plain network alone."""
-    defaults = {each.name: default_of(each) for each in setting_fields(Settings)}
-    return [name for name in _OF_PLAIN if getattr(settings, name) != defaults[name]]
+    return [name for name in _OF_PLAIN if getattr(settings, name) != getattr(Settings, name)]
 
 
 @dataclass(frozen=True)
@@ -458,7 +463,7 @@ class Settings(Checked):
         """Return the `Settings` of one plain network: what is not given as in the assignment, and not None."""
         values = {each.name: each.metadata["plain"] for each in setting_fields(self)}
         missing = {name: value for name, value in values.items() if getattr(self, name) is None and value is not None}
-        return replace(self, recipe="none", **missing)
+        return replace(self, recipe="none", **missing) if missing or self.recipe != "none" else self
 
     @property
     def solver_name(self) -> str:

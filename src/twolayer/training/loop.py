@@ -1,7 +1,7 @@
 """The one loop that trains: evaluate, tell, step. It runs one training, or many side by side."""
 
-import itertools
 import math
+import operator
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -287,7 +287,7 @@ def _to_result(t: Training, good: Point, state: State, status: Status, message: 
 def _finished(costs: Sequence[float]) -> str:
     """Say that all iterations were made and, where the cost did not fall steadily, what to do about it."""
     sentence = f"Finished all {len(costs) - 1:,} iterations."
-    n_rises = sum(after > before for before, after in itertools.pairwise(costs))
+    n_rises = sum(map(operator.lt, costs, costs[1:]))
     if costs[-1] > costs[0]:
         return f"{sentence} The final cost is higher than the initial one: use a smaller learning rate."
     if n_rises > len(costs) * _MANY_RISES:
