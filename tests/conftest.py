@@ -113,3 +113,13 @@ def small_model() -> Model:
     X = random.integers(0, 100, (40, 6)) + 100 * y[:, None]
     model, _ = fit_model(X.astype(np.uint8), y, recipe="none", n_hidden=3, max_iter=20, scale=255.0, input_shape=(2, 3))
     return model
+
+
+def draw_probabilities(m, n_classes, seed, sharpness=2.0, places=3):
+    """Return probabilities and classes drawn from them, of each class some: the probabilities are calibrated."""
+    random = np.random.default_rng(seed)
+    logits = sharpness * random.normal(size=(m, n_classes))
+    P = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = (P.cumsum(axis=1) < random.random((m, 1))).sum(axis=1).clip(max=n_classes - 1)
+    y[:n_classes] = range(n_classes)
+    return np.round(P, places), y

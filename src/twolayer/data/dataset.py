@@ -94,6 +94,7 @@ class Dataset:
     scale: float = 1.0  # what features are divided by before they enter a network: 255 for bytes, else 1
     encoding: "Encoding | None" = None  # how the columns of a table became values
     files: tuple[str, ...] | None = None  # the file that each sample came from
+    numbers: Array | None = None  # of each sample in its source, where they are not simply counted
     notes: tuple[str, ...] = ()  # sentences about how the source was read
     test: "Dataset | None" = None  # samples of the same kind to test on
     held_out: float = 0.0  # fraction that was held out to test on; 0 where the test samples are others
@@ -120,8 +121,15 @@ class Dataset:
             raise DataError(f"{self.name} has no test samples: choose train as `part`.")
         return self if part == "train" or self.test is None else self.test
 
+    def number_of(self, sample: int) -> int:
+        """Return the number that a sample has in its source, as `twolayer explain` counts."""
+        return sample if self.numbers is None else int(self.numbers[sample])
+
     def take(self, chosen: Array) -> "Dataset":
         """Return some of the samples, in rising order, without the test samples."""
         labels = None if self.labels is None else self.labels.take(chosen)
         files = None if self.files is None else tuple(self.files[k] for k in chosen)
-        return replace(self, rows=SomeRows.of(self.rows, chosen), labels=labels, files=files, test=None)
+        numbers = None if self.numbers is None else self.numbers[chosen]
+        return replace(
+            self, rows=SomeRows.of(self.rows, chosen), labels=labels, files=files, numbers=numbers, test=None
+        )

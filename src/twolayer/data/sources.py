@@ -248,6 +248,11 @@ def _labelled(name: str, rows: Rows, labels: Labels, encoding: Encoding) -> Data
     return whole.take(np.flatnonzero(labels.codes >= 0))
 
 
+def _numbered(dataset: Dataset, chosen: Array, numbers: Array | None = None) -> Dataset:
+    """Return some samples that know which of their source they are, of those with these numbers."""
+    return replace(dataset.take(chosen), numbers=chosen if numbers is None else numbers[chosen])
+
+
 def _gathered(dataset: Dataset) -> Dataset:
     """Return samples, now in memory."""
     return replace(dataset, rows=MemoryRows(gather(dataset.rows)))
@@ -329,12 +334,27 @@ def read_for(
     model.check_scale(found.scale, name)
     if found.test is None and own and found.labels is not None and (part is not None or labelled):
         rest, out = hold_out(found.labels.codes, own, _seed(model))
-        found = found.take(rest if part == "train" else out)
+        found = _numbered(found, rest if part == "train" else out)
     else:
         found = found.part(part)
     if labelled and found.labels is not None:
         found = replace(found, labels=Labels.of(found.labels.decode(), model.classes, name))
     return found, None
+
+
+def read_some(model: Any, name: str, part: str, encoding: str = ENCODINGS[0], most: int = 10_000) -> Dataset:
+    """Read labelled samples of a part for a trained model, as `read_for`; all of a source that has no parts.
+
+    Of more than `most` they are those at even distances.
+    """
+    try:
+        samples = read_for(model, name, part=part, encoding=encoding, labelled=True)[0]
+    except DataError:
+        samples = read_for(model, name, encoding=encoding, labelled=True)[0]
+    samples.known_labels  # noqa: B018 - or an error that says that there are none
+    if samples.n_samples <= most:
+        return samples
+    return samples.take(np.linspace(0, samples.n_samples - 1, most).astype(np.int64))
 
 
 def _take_rows(
@@ -345,15 +365,16 @@ def _take_rows(
     rows = TableRows(table, encoding, dtype=model.parameters["W1"].dtype)
     if not labelled and part is None:
         return Dataset(table.name, rows, None, (encoding.n_values,), 1.0, encoding), table
-    dataset = _labelled(table.name, rows, code_target(table, encoding.target, model.classes), encoding)
+    labels = code_target(table, encoding.target, model.classes)
+    dataset, numbers = _labelled(table.name, rows, labels, encoding), np.flatnonzero(labels.codes >= 0)
     if own and (part is not None or labelled):
         rest, out = hold_out(dataset.known_labels.codes, own, _seed(model))
-        dataset = dataset.take(rest if part == "train" else out)
+        dataset = _numbered(dataset, rest if part == "train" else out, numbers)
     elif part == "test":
         dataset.part(part)
     if not dataset.n_samples:
         raise DataError(f"{table.name} has no labels in {encoding.target!r}: name a table that has.")
-    return dataset, None
+    return dataset if dataset.numbers is not None else replace(dataset, numbers=numbers), None
 
 
 def _is_same(name: str, data: Any) -> bool:
