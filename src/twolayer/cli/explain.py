@@ -51,8 +51,8 @@ class _Asked:
         how = {"part": self.part, "encoding": self.encoding}
         return read_for(self.view.model, self.data, labelled=labelled, **how)[0]  # type: ignore[arg-type]
 
-    def some(self, *, labelled: bool) -> tuple["Array", "Array | None"]:
-        """Return the values of the samples, at even distances where there are many, and the places of their classes."""
+    def some_samples(self, *, labelled: bool) -> "Dataset":
+        """Read the samples, those at even distances where there are many."""
         import numpy as np
 
         samples = self.samples(labelled=labelled)
@@ -61,6 +61,11 @@ class _Asked:
         if samples.n_samples > _MOST_SAMPLES:
             print_line(f"Note: of {samples.n_samples:,} samples, {_MOST_SAMPLES:,} at even distances are used.")
             samples = samples.take(np.linspace(0, samples.n_samples - 1, _MOST_SAMPLES).astype(np.int64))
+        return samples
+
+    def some(self, *, labelled: bool) -> tuple["Array", "Array | None"]:
+        """Return the values of the samples, at even distances where there are many, and the places of their classes."""
+        samples = self.some_samples(labelled=labelled)
         codes = samples.labels.codes if labelled and samples.labels is not None else None
         return self.view.read(samples.rows), codes
 
@@ -96,6 +101,7 @@ class _Asked:
 @click.argument("data")
 @click.option("--row", type=int, help="Explain the prediction for this sample, counted from 0 as in predict.")
 @click.option("--column", help="Show the effect of this column on the probabilities.")
+@click.option("--units", is_flag=True, help="Describe the hidden units.")
 @click.option(
     "--baseline",
     default="mean",
@@ -120,6 +126,7 @@ def explain(
     data: str,
     row: int | None,
     column: str | None,
+    units: bool,
     part: Any,
     encoding: str,
     out: Path | None,
@@ -131,15 +138,17 @@ def explain(
     For each column (or pixel), that is its mean absolute share in the logit, and how much worse the predictions are
     when its values are shuffled. With --row, the prediction for one sample is accounted for: its logit is that of the
     baseline plus the shares, exactly. With --column, the mean probability of each class is shown for the values of a
-    column.
+    column; with --units, what each hidden unit looks at, what it votes for, and what is lost without it.
     """
     from twolayer.errors import SettingError
     from twolayer.explain.view import View
     from twolayer.runs.folder import read_model
     from twolayer.storage import check_other_file
 
-    if row is not None and column is not None:
-        raise SettingError("`row` and `column` exclude each other: leave one of them out.")
+    given = [name for name, is_given in (("row", row is not None), ("column", column is not None), ("units", units))
+             if is_given]  # fmt: skip
+    if len(given) > 1:
+        raise SettingError(f"`{given[0]}` and `{given[1]}` exclude each other: leave one of them out.")
     if out is not None and out.suffix.lower() not in _FORMATS:
         raise SettingError(f"`out` must end in .png, .svg or .pdf; got {out}.")
     if out is not None:
@@ -150,6 +159,8 @@ def explain(
         _explain_row(asked, row)
     elif column is not None:
         _explain_column(asked, column)
+    elif units:
+        _explain_units(asked)
     else:
         _explain_all(asked)
 
@@ -300,6 +311,18 @@ def _print_effect(effect: "Effect", n_samples: int) -> None:
             cells.append(f"{effect.low[place, 1]:.3f} to {effect.high[place, 1]:.3f}")
         rows.append((shorten(word, 40), *cells))
     print_table(rows, header, tuple(range(1, len(header))))
+
+
+def _explain_units(asked: _Asked) -> None:
+    """Describe the hidden units."""
+    from twolayer.cli.explain_units import describe
+    from twolayer.data.sources import read_some
+    from twolayer.plots import pictures
+
+    learned = read_some(asked.view.model, asked.data, "train", asked.encoding)
+    record, show = describe(asked.view, asked.some_samples(labelled=True), learned)
+    picture = pictures(asked.view.model, [], form=asked.form)[f"units.{asked.form}"] if asked.form else None
+    asked.finish(record, picture, show)
 
 
 def _explain_all(asked: _Asked) -> None:

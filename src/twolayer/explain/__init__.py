@@ -8,3 +8,9 @@ from twolayer.explain.importance import Effect as Effect
 from twolayer.explain.importance import Importance as Importance
 from twolayer.explain.importance import measure_effect as measure_effect
 from twolayer.explain.importance import measure_importance as measure_importance
+from twolayer.explain.units import Pruning as Pruning
+from twolayer.explain.units import UnitCard as UnitCard
+from twolayer.explain.units import describe_units as describe_units
+from twolayer.explain.units import measure_pruning as measure_pruning
+from twolayer.explain.units import merge_twins as merge_twins
+from twolayer.explain.units import prune as prune
