@@ -55,8 +55,10 @@ ROOMS = (
     "explain",
     "plots",
     "explain/pictures",
+    "evaluation/pictures",
     "export",
     "runs",
+    "report",
     "cli",
     "__main__",
 )

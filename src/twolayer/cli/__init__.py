@@ -11,13 +11,15 @@ from pathlib import Path
 
 import click
 
-from twolayer.cli.evaluate import evaluate
+from twolayer.cli.evaluate import compare, evaluate
 from twolayer.cli.explain import explain
 from twolayer.cli.export import export
 from twolayer.cli.options import spelled
 from twolayer.cli.plot import plot
 from twolayer.cli.predict import predict
 from twolayer.cli.proof import proof
+from twolayer.cli.prune import prune
+from twolayer.cli.report import report
 from twolayer.cli.train import train
 from twolayer.errors import TwoLayerError
 
@@ -62,7 +64,7 @@ def twolayer(context: click.Context) -> int:
     return EXIT_WRONG_INPUT
 
 
-for _command in (train, predict, evaluate, explain, export, plot, proof):
+for _command in (train, predict, evaluate, compare, explain, report, prune, export, plot, proof):
     twolayer.add_command(_command)
 
 

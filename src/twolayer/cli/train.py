@@ -219,6 +219,7 @@ def _print_result(outcome: "Outcome", *, as_json: bool) -> None:
     rows.append(("written to", folder))
     if not outcome.request.pictures:
         rows.append(("to draw", f"twolayer plot {shlex.quote(folder)}"))
+    rows.append(("for a report", f"twolayer report {shlex.quote(folder)}"))
     if outcome.status == "interrupted":
         rows.append(("to resume", f"twolayer train --resume {shlex.quote(folder)}"))
     print_table(rows)
