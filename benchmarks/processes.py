@@ -94,8 +94,9 @@ def _run(command: tuple[str, ...]) -> tuple[float, float]:
     with tempfile.TemporaryFile("w+") as printed:
         process = subprocess.Popen([sys.executable, *command], env=environment, stdout=printed)
         _, status, used = os.wait4(process.pid, 0)
-        if status:
-            raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), command)
+        process.returncode = os.waitstatus_to_exitcode(status)  # or it would be waited for once more
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
         printed.seek(0)
         accuracy = float(json.loads(printed.read().splitlines()[-1])["test_accuracy"])
     return accuracy, used.ru_maxrss / 1024

@@ -119,21 +119,23 @@ def draw_ratios(record: dict[str, Any]) -> bytes:
     rows = [(ROWS[name], m) for name, m in record["rows"].items() if m and m["ratio"] is not None]
     drawing = Figure(figsize=(8, 1.2 + 0.45 * max(1, len(rows))), dpi=120, layout="constrained")
     ax = drawing.subplots()
+    least = min([0.5, *(0.5 * m["ratio"] for _, m in rows)])
     for place, (row, measured) in enumerate(rows):
         missed = verdict(row, measured, quick=record["quick"]).startswith(("MISS", "FAILED"))
         ax.barh(place, measured["ratio"], color="C3" if missed else "C0", height=0.6)
-        ax.text(0.55, place, f"{measured['ratio']:.2f}", va="center", fontsize=8, color="white")
+        ax.text(1.1 * least, place, f"{measured['ratio']:.2f}", va="center", fontsize=8, color="white")
     ax.scatter(
         [row.target for row, _ in rows], range(len(rows)), marker="|", s=220, color="black", label="target", zorder=3
     )
     ax.scatter(
         [row.stretch for row, _ in rows], range(len(rows)), marker="d", s=22, color="black", label="stretch", zorder=3
     )
-    ax.set_yticks(range(len(rows)), [row.title for row, _ in rows], fontsize=8)
+    ax.set_yticks(range(len(rows)), [row.title.replace("`", "") for row, _ in rows], fontsize=8)
+    ax.set_ylim(-0.7, len(rows) - 0.3)
     ax.invert_yaxis()
     ax.set_xscale("log")
-    ax.set_xlim(0.5, 2 * max([1.0, *(m["ratio"] for _, m in rows), *(row.stretch for row, _ in rows)]))
-    ax.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    ax.set_xlim(least, 2 * max([1.0, *(m["ratio"] for _, m in rows), *(row.stretch for row, _ in rows)]))
+    ax.set_xticks(ticks := [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10) if t >= least], [f"{t:g}" for t in ticks])
     ax.set_xlabel("times as fast as the best rival (red: target missed)")
     ax.axvline(1, color="grey", lw=0.8)
     drawing.legend(loc="outside upper right", ncols=2, fontsize=8)

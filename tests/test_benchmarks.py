@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks import __main__ as command
 from benchmarks import races
+from benchmarks.calls import race_calls
 from benchmarks.job import Job, dense
 from benchmarks.report import draw_ratios, to_markdown, verdict
 from benchmarks.rivals.ours import BLACKBOARD, OURS
@@ -49,6 +50,30 @@ def test_the_command_writes_record_table_and_pictures(tmp_path, monkeypatch):
     assert "not a measurement" in (tmp_path / "benchmarks.md").read_text()
     assert "PyTorch is not installed" in done.stderr
     assert (tmp_path / "benchmarks.png").read_bytes()[:4] == (tmp_path / "scaling.png").read_bytes()[:4] == PNG
+
+
+@pytest.mark.slow
+def test_calls_and_tables_are_raced_too(tmp_path):
+    """Probabilities, a step, and whole processes on a table; each contestant comes to the same, or to the accuracy."""
+    pytest.importorskip("pandas")
+    rows = "partial-fit,predict-one,small-8,table-csv,table-predict"
+    done = run("--quick", "--repeats", 1, "--threads", 1, "--rows", rows, "--out", tmp_path)
+    record = json.loads((tmp_path / "benchmarks.json").read_text())["rows"]
+
+    assert done.exit_code == 0, done.output
+    assert [name for name, row in record.items() if not row["same_cost"]] == []
+    assert {row["best_rival"] for name, row in record.items() if name.startswith("table")} == {"scikit-learn"}
+
+
+def test_calls_that_return_other_numbers_fail_the_row():
+    """Within 1e-4: a time without the same result is worth nothing."""
+    calls = {"twolayer": lambda: np.array([0.5]), "near": lambda: np.array([0.50001]), "far": lambda: np.array([0.6])}
+    row = race_calls(calls, 3, 2, 1)
+
+    assert {name: facts["same_cost"] for name, facts in row["contestants"].items()} == {
+        "twolayer": True, "near": True, "far": False,
+    }  # fmt: skip
+    assert not row["same_cost"]
 
 
 class Cheat:
