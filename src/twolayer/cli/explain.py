@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from twolayer.data.dataset import Dataset
     from twolayer.explain.account import Account, UnitAccount
     from twolayer.explain.importance import Effect, Importance
+    from twolayer.explain.interactions import Interactions
     from twolayer.explain.view import View
 
 _MOST_SAMPLES = 10_000  # for what is said about all of them
 _MOST_PERMUTED = 200  # features
 _MOST_SHOWN, _MOST_UNITS_SHOWN = 15, 5
+_VISIBLE = 5e-5  # an error that would be seen in what is printed
 _FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -101,6 +103,7 @@ class _Asked:
 @click.argument("data")
 @click.option("--row", type=int, help="Explain the prediction for this sample, counted from 0 as in predict.")
 @click.option("--column", help="Show the effect of this column on the probabilities.")
+@click.option("--interactions", is_flag=True, help="With --row, also show which pairs of columns act together.")
 @click.option("--units", is_flag=True, help="Describe the hidden units.")
 @click.option(
     "--baseline",
@@ -127,6 +130,7 @@ def explain(
     row: int | None,
     column: str | None,
     units: bool,
+    interactions: bool,
     part: Any,
     encoding: str,
     out: Path | None,
@@ -147,6 +151,8 @@ def explain(
 
     given = [name for name, is_given in (("row", row is not None), ("column", column is not None), ("units", units))
              if is_given]  # fmt: skip
+    if interactions and row is None:
+        raise SettingError("`interactions` are those of one sample: name its `row`.")
     if len(given) > 1:
         raise SettingError(f"`{given[0]}` and `{given[1]}` exclude each other: leave one of them out.")
     if out is not None and out.suffix.lower() not in _FORMATS:
@@ -156,7 +162,7 @@ def explain(
     view = View.of(read_model(model))
     asked = _Asked(model, data, view, part, encoding, out=out, as_json=as_json, **how)
     if row is not None:
-        _explain_row(asked, row)
+        _explain_row(asked, row, interactions=interactions)
     elif column is not None:
         _explain_column(asked, column)
     elif units:
@@ -165,11 +171,12 @@ def explain(
         _explain_all(asked)
 
 
-def _explain_row(asked: _Asked, number: int) -> None:
+def _explain_row(asked: _Asked, number: int, *, interactions: bool) -> None:
     """Account for the prediction for one sample."""
     import numpy as np
 
     from twolayer.explain.account import account_for, units_for
+    from twolayer.explain.interactions import interactions_for
     from twolayer.explain.pictures import picture_account
     from twolayer.explain.view import find_row
 
@@ -178,6 +185,7 @@ def _explain_row(asked: _Asked, number: int) -> None:
     (row,), rows = view.read(sample.rows), asked.rows(samples)
     account = account_for(view, row[None], rows, asked.method)
     units = units_for(view, row, rows, asked.method)
+    pairs = interactions_for(view, row, rows.mean(axis=0)) if interactions else None
     (probabilities,) = view.probabilities(view.hidden(row[None]))
     order = np.argsort(-probabilities, kind="stable").tolist()
     outputs = [0] if len(view.outputs) == 1 else order[:2]
@@ -196,8 +204,33 @@ def _explain_row(asked: _Asked, number: int) -> None:
     def show() -> None:
         _print_account(asked, head, account, outputs, (words, start))
         _print_units(account, units, outputs[0])
+        if pairs is not None:
+            _print_pairs(pairs, outputs)
 
-    asked.finish(head | _record_account(asked, account, units, words), picture, show)
+    together = {} if pairs is None else {"interactions": _record_pairs(pairs)}
+    asked.finish(head | _record_account(asked, account, units, words) | together, picture, show)
+
+
+def _record_pairs(pairs: "Interactions") -> list[dict[str, Any]]:
+    """Return interactions as JSON values."""
+    names = [str(label) for label in pairs.outputs]
+    return [
+        {"features": list(pair), "strength": dict(zip(names, pairs.strength[:, k].tolist(), strict=True))}
+        for k, pair in enumerate(pairs.pairs)
+    ]
+
+
+def _print_pairs(pairs: "Interactions", outputs: list[int]) -> None:
+    """Print the pairs of features that act together most."""
+    error = float(pairs.error.max())
+    within = f" (within ±{error:.2g})" if error > _VISIBLE else ""
+    click.echo(f"\nPairs that act together, by Shapley's interaction index{within}:")
+    rows = [
+        (*map(shorten, pair), *(f"{pairs.strength[output, k]:+.4f}" for output in outputs))
+        for k, pair in enumerate(pairs.pairs[:_MOST_UNITS_SHOWN])
+    ]
+    header = ("feature", "and", *(f"for {pairs.outputs[output]}" for output in outputs))
+    print_table(rows or [("none", "", *("" for _ in outputs))], header, tuple(range(2, len(header))))
 
 
 def _record_account(asked: _Asked, account: "Account", units: "UnitAccount", words: list[str]) -> dict[str, Any]:

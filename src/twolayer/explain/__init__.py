@@ -8,6 +8,8 @@ from twolayer.explain.importance import Effect as Effect
 from twolayer.explain.importance import Importance as Importance
 from twolayer.explain.importance import measure_effect as measure_effect
 from twolayer.explain.importance import measure_importance as measure_importance
+from twolayer.explain.interactions import Interactions as Interactions
+from twolayer.explain.interactions import measure_interactions as measure_interactions
 from twolayer.explain.units import Pruning as Pruning
 from twolayer.explain.units import UnitCard as UnitCard
 from twolayer.explain.units import describe_units as describe_units

@@ -115,7 +115,7 @@ def attribute(
     DataError
         If samples do not fit the model.
     """
-    view, values, rows = _prepare(model, X, baseline, method, data, labels)
+    view, values, rows = prepare(model, X, baseline, method, data, labels)
     return account_for(view, values, rows, method, random_state)
 
 
@@ -168,7 +168,7 @@ def attribute_units(
     SettingError, DataError
         As for `attribute`; and if it is not one sample.
     """
-    view, values, rows = _prepare(model, x, baseline, method, data, labels)
+    view, values, rows = prepare(model, x, baseline, method, data, labels)
     if len(values) != 1:
         raise DataError(f"Hidden units are opened for one sample at a time; got {len(values):,}.")
     return units_for(view, values[0], rows, method, random_state)
@@ -181,7 +181,7 @@ def units_for(view: View, row: Array, rows: Array, method: str = "gradients", ra
     return UnitAccount(view.b2, view.W2 * view.activate(view.hidden(row)), view.W2 * start, shares)
 
 
-def _prepare(model: Model, X: Any, baseline: Any, method: str, data: Any, labels: Any) -> tuple[View, Array, Array]:
+def prepare(model: Model, X: Any, baseline: Any, method: str, data: Any, labels: Any) -> tuple[View, Array, Array]:
     """Return the view of a model, the values of samples, and the rows of the baseline."""
     if method not in METHODS:
         raise SettingError(f"`method` must be gradients or shapley; got {method!r}.")
