@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks import __main__ as command
 from benchmarks import races
+from benchmarks.attributions import exact, make_network
 from benchmarks.calls import race_calls
 from benchmarks.job import Job, dense
 from benchmarks.report import draw_ratios, to_markdown, verdict
@@ -19,6 +20,7 @@ from benchmarks.rivals.ours import BLACKBOARD, OURS
 from benchmarks.rivals.scikit_learn import RIVALS as SCIKIT_LEARN
 from benchmarks.rows import ROWS
 from benchmarks.timing import run_in_turn, summarize
+from twolayer.explain.account import account_for
 
 PNG = b"\x89PNG"
 
@@ -74,6 +76,17 @@ def test_calls_that_return_other_numbers_fail_the_row():
         "twolayer": True, "near": True, "far": False,
     }  # fmt: skip
     assert not row["same_cost"]
+
+
+@pytest.mark.parametrize("method", ["gradients", "shapley"])
+def test_attributions_are_judged_by_their_definition(method):
+    """The path in 200 points, or all subsets: ours are within 1e-8 of it, another baseline's are not."""
+    view, x, baseline = make_network(6, 4)
+    true = exact(view, x, baseline, f"twolayer, {method}")
+
+    assert np.abs(account_for(view, x[None], baseline[None], method).shares[0, 0] - true).max() < 1e-8
+    assert np.abs(account_for(view, x[None], x[None] / 2, method).shares[0, 0] - true).max() > 1e-3
+    assert exact(*make_network(15, 2), "twolayer, shapley") is None
 
 
 class Cheat:
