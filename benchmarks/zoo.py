@@ -165,10 +165,9 @@ def examine(animal: Animal) -> tuple[Diagnosis, float]:
 @click.option("--verbose", is_flag=True, help="Show each case that was not diagnosed as planted.")
 def main(sets: str, *, verbose: bool) -> None:
     """Diagnose each animal, and print how many were diagnosed as they should be."""
-    click.echo(
-        "| data | planted, harmful | harmless | detected | named first | among the first two | cured | healthy | false alarms | s |"
-    )
-    click.echo("|---|---|---|---|---|---|---|---|---|---|")
+    titles = ("data", "planted, harmful", "harmless", "detected", "named first", "among the first two", "cured",
+              "healthy", "false alarms", "s")  # fmt: skip
+    click.echo(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
     for part in (RULES, JUDGES):
         chosen = [name for name in part if name in sets.split(",")]
         for name in chosen:

@@ -157,7 +157,19 @@ def test_version_and_help(call):
     assert call("--version")[1].startswith("twolayer 0.")
     code, out, _ = call("--help")
     assert code == 0
-    for command in ("train", "predict", "evaluate", "compare", "explain", "report", "prune", "export", "plot", "proof"):
+    for command in (
+        "train",
+        "predict",
+        "evaluate",
+        "compare",
+        "explain",
+        "doctor",
+        "report",
+        "prune",
+        "export",
+        "plot",
+        "proof",
+    ):
         assert command in out
         assert call(command, "--help")[0] == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from twolayer.cli.doctor import doctor
 from twolayer.cli.evaluate import compare, evaluate
 from twolayer.cli.explain import explain
 from twolayer.cli.export import export
@@ -64,7 +65,7 @@ def twolayer(context: click.Context) -> int:
     return EXIT_WRONG_INPUT
 
 
-for _command in (train, predict, evaluate, compare, explain, report, prune, export, plot, proof):
+for _command in (train, predict, evaluate, compare, explain, doctor, report, prune, export, plot, proof):
     twolayer.add_command(_command)
 
 

@@ -193,6 +193,21 @@ def _print_report(data: str, report: "DataReport", command: click.Command) -> No
         click.echo("\n".join([what, *notes]), err=True)
 
 
+def _went_wrong(outcome: "Outcome") -> bool:
+    """Tell whether the training diverged, or learned no more than what the largest class is."""
+    result, report = outcome.result, outcome.report
+    if result is None or outcome.status == "interrupted":
+        return False
+    if outcome.status == "diverged":
+        return True
+    return report is not None and result.train_correct <= result.n_train * _share_of_largest(report.classes)
+
+
+def _share_of_largest(classes: dict[str, int]) -> float:
+    """Return what share of the samples is of the largest class."""
+    return max(classes.values()) / sum(classes.values())
+
+
 def _print_complete(outcome: "Outcome", command: click.Command, *, as_json: bool) -> None:
     """Report that there is nothing to resume; not an error, so that a script may resume until the run is complete."""
     message = spelled(outcome.message, command)
@@ -219,6 +234,8 @@ def _print_result(outcome: "Outcome", *, as_json: bool) -> None:
     rows.append(("written to", folder))
     if not outcome.request.pictures:
         rows.append(("to draw", f"twolayer plot {shlex.quote(folder)}"))
+    if _went_wrong(outcome):
+        rows.append(("went wrong: see", f"twolayer doctor {shlex.quote(folder)}"))
     rows.append(("for a report", f"twolayer report {shlex.quote(folder)}"))
     if outcome.status == "interrupted":
         rows.append(("to resume", f"twolayer train --resume {shlex.quote(folder)}"))

@@ -4,6 +4,9 @@ from twolayer.explain.account import Account as Account
 from twolayer.explain.account import UnitAccount as UnitAccount
 from twolayer.explain.account import attribute as attribute
 from twolayer.explain.account import attribute_units as attribute_units
+from twolayer.explain.doctor import Diagnosis as Diagnosis
+from twolayer.explain.doctor import Finding as Finding
+from twolayer.explain.doctor import diagnose as diagnose
 from twolayer.explain.importance import Effect as Effect
 from twolayer.explain.importance import Importance as Importance
 from twolayer.explain.importance import measure_effect as measure_effect

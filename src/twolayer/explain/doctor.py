@@ -199,9 +199,15 @@ def _rate(case: Case, *factors: float) -> list[dict[str, Any]]:
 def _more_iterations(case: Case) -> list[dict[str, Any]]:
     """Return more iterations."""
     n = int(case.settings.get("max_iter") or 200)
-    return [{"max_iter": more} for more in (10 * n, 50 * n) if more <= _MOST_ITERATIONS] or [
+    return [{"max_iter": more} for more in (10 * n, 50 * n, 300 * n) if more <= _MOST_ITERATIONS] or [
         {"max_iter": max(2 * n, _MOST_ITERATIONS)}
     ]
+
+
+def _weaker_penalty(case: Case) -> list[dict[str, Any]]:
+    """Return a thousandth of the penalty, and none."""
+    less = float(f"{float(case.settings.get('l2') or 0) / 1000:.6g}")
+    return [{"l2": less, "weight_decay": 0.0}, {"l2": 0.0, "weight_decay": 0.0}]
 
 
 def _of_rate(case: Case) -> bool:
@@ -216,7 +222,7 @@ def _too_large(case: Case, seen: Mapping[str, float]) -> float:
         return 0.0
     if seen.get("last_cost", 0.0) > seen.get("first_cost", np.inf):
         return 0.95
-    return 0.9 if seen.get("rises", 0.0) > 0.2 else 0.3 if seen.get("rises", 0.0) > 0.05 else 0.1
+    return 0.9 if seen.get("rises", 0.0) > 0.2 else 0.3 if seen.get("rises", 0.0) > 0.05 else 0.0
 
 
 def _too_small(case: Case, seen: Mapping[str, float]) -> float:
@@ -292,7 +298,7 @@ _TRAINING: tuple[_Cause, ...] = (
         ("smallest_class", "recall_of_smallest"), "The smallest class is hardly ever predicted: weigh classes equally.",
     ),
     _Cause(
-        "penalty-too-strong", _penalty, lambda case: [{"l2": 0.0, "weight_decay": 0.0}],  # noqa: ARG005
+        "penalty-too-strong", _penalty, _weaker_penalty,
         ("train_score",), "The penalty keeps the weights too small to learn.", ("l2", "weight_decay"),
     ),
     _Cause(
@@ -331,7 +337,7 @@ def _faults_of_training(case: Case, seen: Mapping[str, float], trials: _Trials, 
         return []
     if case.settings.get("recipe") not in ("none", None):
         return []
-    found: list[tuple[float, Finding]] = []
+    found: list[tuple[float, float, Finding]] = []
     for cause in _TRAINING:
         strength = cause.strength(case, seen)
         if strength < 0.1:
@@ -341,9 +347,10 @@ def _faults_of_training(case: Case, seen: Mapping[str, float], trials: _Trials, 
         if cure is None and strength < _LIKELY:
             continue
         rank = strength + (0.5 * healed if cure is not None else -0.5)
-        found.append((rank, _finding(cause, case, seen, cure, score, after)))
+        found.append((rank, strength, _finding(cause, case, seen, cure, score, after)))
     found.sort(key=lambda each: -each[0])
-    return [finding for _, finding in found]
+    explained = any(strength >= _LIKELY and finding.cure for _, strength, finding in found)
+    return [finding for _, strength, finding in found if strength >= _LIKELY or not explained]
 
 
 def _try(
