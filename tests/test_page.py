@@ -57,7 +57,15 @@ def test_a_table_is_reported(call, folder):
     text = (folder / "run/report.html").read_text()
     page = Page(text)
 
-    for words in ("balanced accuracy", "<i>yes</i>", "units suffice", "b & b", "SHA-256 of the file", "n_hidden"):
+    for words in (
+        "balanced accuracy",
+        "<i>yes</i>",
+        "units suffice",
+        "Healthy: ",
+        "b & b",
+        "SHA-256 of the file",
+        "n_hidden",
+    ):
         assert words in page.text
     assert len(text) < 5e6
     assert page.all("script") == page.all("link") == page.all("i") == []

@@ -18,6 +18,7 @@ from twolayer.errors import DataError, SettingError
 from twolayer.evaluation import evaluate, find_hardest, find_mislabelled
 from twolayer.evaluation.figures import Evaluation, Figure
 from twolayer.evaluation.pictures import picture_evaluation
+from twolayer.explain.doctor import diagnose_values
 from twolayer.explain.importance import importance_for
 from twolayer.explain.pictures import draw_image, is_image, picture_importance
 from twolayer.explain.units import UnitCard, cards_for, pruning_for
@@ -80,8 +81,12 @@ def make_report(run: Path, data: str | None = None) -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
+    from twolayer.data.sources import read_some
+
     model, epochs = read_run(run)
     subject = _examine(model, data)
+    learned = read_some(model, subject.source, "train", most=_MOST_SAMPLES)
+    values = subject.view.read(learned.rows)
     template = files(__package__).joinpath("static/report.html").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
@@ -96,7 +101,8 @@ def make_report(run: Path, data: str | None = None) -> str:
         curves=_picture(picture_evaluation(subject.P, subject.labels, model.classes, "svg"), "svg"),
         loss=_loss(model, epochs),
         importance=_importance(subject),
-        units=_units(subject),
+        doctor=_doctor(subject, values, learned.known_labels.codes, epochs),
+        units=_units(subject, values),
         hardest=_hardest(subject),
         settings=_settings(model),
         facts=_facts(subject, data),
@@ -200,15 +206,27 @@ def _importance(subject: _Subject) -> dict[str, Any]:
     return {"picture": _picture(picture_importance(subject.model, found, form), form), "rows": rows, "lost": permuted}
 
 
-def _units(subject: _Subject) -> dict[str, Any]:
-    """Return the cards of the units that matter most, and how few suffice."""
-    from twolayer.data.sources import read_some
+def _doctor(subject: _Subject, values: Array, codes: Array, epochs: Sequence[Epoch]) -> dict[str, Any]:
+    """Return what the doctor says, each finding with its evidence."""
+    judged = subject.samples.known_labels.codes[subject.some]
+    found = diagnose_values(subject.view, values, codes, subject.values, judged, epochs)
+    findings = [
+        (
+            each.name,
+            each.message.replace("`", ""),
+            ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in each.evidence.items()),
+        )
+        for each in found.findings
+    ]
+    return {"findings": findings, "score": f"{100 * found.score:.1f} %", "reference": f"{100 * found.reference:.1f} %"}
 
+
+def _units(subject: _Subject, values: Array) -> dict[str, Any]:
+    """Return the cards of the units that matter most, and how few suffice."""
     codes = subject.samples.known_labels.codes[subject.some]
     cards = cards_for(subject.view, subject.values, codes)
     shown = sorted(cards, key=lambda card: -card.influence)[:_MOST_UNITS]
-    learned = read_some(subject.model, subject.source, "train", most=_MOST_SAMPLES)
-    pruning = pruning_for(subject.view, subject.view.read(learned.rows), subject.values, codes)
+    pruning = pruning_for(subject.view, values, subject.values, codes)
     entries = [_card(subject, card) for card in shown]
     return {"cards": entries, "total": f"{len(cards):,}", "suffice": f"{pruning.suffice:,}"}
 
