@@ -104,6 +104,15 @@ class _Asked:
 @click.option("--row", type=int, help="Explain the prediction for this sample, counted from 0 as in predict.")
 @click.option("--column", help="Show the effect of this column on the probabilities.")
 @click.option("--interactions", is_flag=True, help="With --row, also show which pairs of columns act together.")
+@click.option("--nearest", is_flag=True, help="With --row, show the smallest change that turns the prediction.")
+@click.option(
+    "--radius",
+    type=float,
+    help="Tell which predictions no change of each value by at most so much can turn, as the values enter the network.",
+)
+@click.option(
+    "--seconds", type=float, default=60.0, show_default=True, help="Time for --radius, after which some are undecided."
+)
 @click.option("--units", is_flag=True, help="Describe the hidden units.")
 @click.option(
     "--baseline",
@@ -131,6 +140,9 @@ def explain(
     column: str | None,
     units: bool,
     interactions: bool,
+    nearest: bool,
+    radius: float | None,
+    seconds: float,
     part: Any,
     encoding: str,
     out: Path | None,
@@ -142,26 +154,22 @@ def explain(
     For each column (or pixel), that is its mean absolute share in the logit, and how much worse the predictions are
     when its values are shuffled. With --row, the prediction for one sample is accounted for: its logit is that of the
     baseline plus the shares, exactly. With --column, the mean probability of each class is shown for the values of a
-    column; with --units, what each hidden unit looks at, what it votes for, and what is lost without it.
+    column; with --units, what each hidden unit looks at, what it votes for, and what is lost without it. --nearest
+    and --radius tell what change would turn a prediction, with a proof of how small none can be.
     """
-    from twolayer.errors import SettingError
     from twolayer.explain.view import View
     from twolayer.runs.folder import read_model
     from twolayer.storage import check_other_file
 
-    given = [name for name, is_given in (("row", row is not None), ("column", column is not None), ("units", units))
-             if is_given]  # fmt: skip
-    if interactions and row is None:
-        raise SettingError("`interactions` are those of one sample: name its `row`.")
-    if len(given) > 1:
-        raise SettingError(f"`{given[0]}` and `{given[1]}` exclude each other: leave one of them out.")
-    if out is not None and out.suffix.lower() not in _FORMATS:
-        raise SettingError(f"`out` must end in .png, .svg or .pdf; got {out}.")
+    asks = {"row": row is not None, "column": column is not None, "units": units}
+    _check(asks, {"interactions": interactions, "nearest": nearest}, out, drawn=not nearest and radius is None)
     if out is not None:
         check_other_file(out, [model, data])
     view = View.of(read_model(model))
     asked = _Asked(model, data, view, part, encoding, out=out, as_json=as_json, **how)
-    if row is not None:
+    if nearest or radius is not None:
+        _explain_change(asked, row, radius, seconds)
+    elif row is not None:
         _explain_row(asked, row, interactions=interactions)
     elif column is not None:
         _explain_column(asked, column)
@@ -169,6 +177,22 @@ def explain(
         _explain_units(asked)
     else:
         _explain_all(asked)
+
+
+def _check(asks: dict[str, bool], of_a_row: dict[str, bool], out: Path | None, *, drawn: bool) -> None:
+    """Refuse what does not go together, and a picture where none is drawn, or in an unknown format."""
+    from twolayer.errors import SettingError
+
+    given = [name for name, is_given in asks.items() if is_given]
+    if len(given) > 1:
+        raise SettingError(f"`{given[0]}` and `{given[1]}` exclude each other: leave one of them out.")
+    alone = next((name for name, is_given in of_a_row.items() if is_given and not asks["row"]), None)
+    if alone is not None:
+        raise SettingError(f"`{alone}` is about one sample: name its `row`.")
+    if out is not None and not drawn:
+        raise SettingError("There is no picture of changes: leave out `out`.")
+    if out is not None and out.suffix.lower() not in _FORMATS:
+        raise SettingError(f"`out` must end in .png, .svg or .pdf; got {out}.")
 
 
 def _explain_row(asked: _Asked, number: int, *, interactions: bool) -> None:
@@ -344,6 +368,29 @@ def _print_effect(effect: "Effect", n_samples: int) -> None:
             cells.append(f"{effect.low[place, 1]:.3f} to {effect.high[place, 1]:.3f}")
         rows.append((shorten(word, 40), *cells))
     print_table(rows, header, tuple(range(1, len(header))))
+
+
+def _explain_change(asked: _Asked, number: int | None, radius: float | None, seconds: float) -> None:
+    """Show what change turns a prediction, or for which samples none within a radius does."""
+    import numpy as np
+
+    from twolayer.cli.explain_change import explain_nearest, explain_radius
+    from twolayer.explain.view import find_row
+
+    view = asked.view
+    if number is None:
+        assert radius is not None
+        record, show = explain_radius(view, asked.some_samples(labelled=False), radius, seconds)
+        asked.finish(record, None, show)
+        return
+    samples = asked.samples(labelled=False)
+    chosen = samples.take(np.array([find_row(number, samples.n_samples)]))
+    if radius is not None:
+        record, show = explain_radius(view, chosen, radius, seconds)
+        record["verdicts"][0]["row"] = number
+    else:
+        record, show = explain_nearest(view, view.read(chosen.rows)[0], asked.some(labelled=False)[0], number)
+    asked.finish(record, None, show)
 
 
 def _explain_units(asked: _Asked) -> None:

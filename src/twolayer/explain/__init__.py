@@ -13,6 +13,12 @@ from twolayer.explain.importance import measure_effect as measure_effect
 from twolayer.explain.importance import measure_importance as measure_importance
 from twolayer.explain.interactions import Interactions as Interactions
 from twolayer.explain.interactions import measure_interactions as measure_interactions
+from twolayer.explain.nearest import Change as Change
+from twolayer.explain.nearest import Nearest as Nearest
+from twolayer.explain.nearest import find_change as find_change
+from twolayer.explain.nearest import find_nearest as find_nearest
+from twolayer.explain.robustness import Robustness as Robustness
+from twolayer.explain.robustness import check_robustness as check_robustness
 from twolayer.explain.units import Pruning as Pruning
 from twolayer.explain.units import UnitCard as UnitCard
 from twolayer.explain.units import describe_units as describe_units
