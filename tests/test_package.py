@@ -59,6 +59,7 @@ ROOMS = (
     "export",
     "runs",
     "report",
+    "teach",
     "cli",
     "__main__",
 )

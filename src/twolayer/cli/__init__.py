@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from twolayer.cli.check import check
 from twolayer.cli.doctor import doctor
 from twolayer.cli.evaluate import compare, evaluate
 from twolayer.cli.explain import explain
@@ -65,7 +66,7 @@ def twolayer(context: click.Context) -> int:
     return EXIT_WRONG_INPUT
 
 
-for _command in (train, predict, evaluate, compare, explain, doctor, report, prune, export, plot, proof):
+for _command in (train, predict, evaluate, compare, explain, doctor, report, prune, export, plot, proof, check):
     twolayer.add_command(_command)
 
 

@@ -248,8 +248,9 @@ def _least_distance(G: Array, h: Array) -> tuple[float, Array | None]:
     E, f = np.vstack([G.T, h[None] / scale]), np.r_[np.zeros(G.shape[1]), 1.0]
     try:
         dual, _ = nnls(E, f)
-    except RuntimeError:  # too many iterations: nothing is proved
-        return 0.0, np.zeros(G.shape[1])
+    except RuntimeError:  # too many iterations: the farthest of the planes alone
+        farthest = int(h.argmax())
+        return max(0.0, float(h[farthest]) * (1 - SAFETY)), h[farthest] * G[farthest]
     residual = E @ dual - f
     if np.linalg.norm(residual) < 1e-9 or -residual[-1] < 1e-12:
         return np.inf, None
@@ -257,7 +258,7 @@ def _least_distance(G: Array, h: Array) -> tuple[float, Array | None]:
     multiplier = G.T @ dual
     long = float(np.linalg.norm(multiplier))
     bound = float(dual @ h) / long if long > 0 else 0.0
-    return max(0.0, bound * (1 - SAFETY)), x
+    return max(0.0, bound, float(h.max())) * (1 - SAFETY), x
 
 
 def _worst_unit(margin: Margin, low: Array, high: Array, z: Array) -> tuple[int, float]:

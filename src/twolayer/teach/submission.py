@@ -1,0 +1,226 @@
+"""A submission: a notebook or a script, read without running it, and cut into what defines something."""
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twolayer.errors import FileFormatError
+from twolayer.storage import open_file
+
+ENDINGS = (".ipynb", ".py")
+_MOST_BYTES = 20 * 2**20
+_BLANK = re.compile(
+    r"#+\s*Code\s+sta?rt?\b[^\n]*\n(?P<between>.*?)#+\s*(End\s+code|Code\s+end)", re.IGNORECASE | re.DOTALL
+)
+_MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)
+_CONSTANT = (ast.Constant, ast.Lambda, ast.Name, ast.Attribute, ast.List, ast.Tuple, ast.Dict, ast.UnaryOp, ast.BinOp)
+_DEFINITION = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_HOLDERS = (ast.If, ast.Try, ast.With)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a submission that is run: a definition, an import, a constant.
+
+    Attributes
+    ----------
+    source : str
+    line : int
+        Where it begins, in its cell or script.
+    function : str or None
+        The name of the function that it defines.
+    """
+
+    source: str
+    line: int
+    function: str | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a submission defines, and what is the matter with it.
+
+    Attributes
+    ----------
+    name : str
+    parts : tuple of Part
+    broken : dict of str to str
+        Functions that cannot be read, with a sentence that says why.
+    untouched : frozenset of str
+        Functions whose blanks are as they were handed out.
+    n_left_out : int
+        Statements that were not run: they load, draw, print or train.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    broken: dict[str, str]
+    untouched: frozenset[str]
+    n_left_out: int
+
+    @property
+    def functions(self) -> set[str]:
+        """Names of all functions that it has."""
+        return {part.function for part in self.parts if part.function} | set(self.broken) | self.untouched
+
+
+def read_submission(path: Path) -> Submission:
+    """Read a notebook or a script.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Submission
+
+    Raises
+    ------
+    MissingFileError, StorageError
+        If there is no such file, or it cannot be read.
+    FileFormatError
+        If it is neither a notebook nor a script in Python.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise FileFormatError(f"{path} is neither a notebook (.ipynb) nor a Python script (.py): name one of these.")
+    with open_file(path) as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise FileFormatError(f"{path} is larger than 20 MB: clear its outputs, and save it again.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path} is not text in UTF-8: save it so.") from None
+    cells = _cells(text, path) if path.suffix.lower() == ".ipynb" else [text]
+    return take_apart(str(path), cells)
+
+
+def _cells(text: str, path: Path) -> list[str]:
+    """Return the code cells of a notebook."""
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
+        raise FileFormatError(f"{path} is not a notebook: it is not JSON. Save it again from Jupyter.") from None
+    if not isinstance(notebook, dict):
+        raise FileFormatError(f"{path} is not a notebook: it has no cells. Save it again from Jupyter.")
+    if isinstance(notebook.get("worksheets"), list):
+        raise FileFormatError(f"{path} is a notebook of version 3: open it in Jupyter and save it, which makes it new.")
+    kernel = notebook.get("metadata", {})
+    language = kernel.get("kernelspec", {}).get("language", "python") if isinstance(kernel, dict) else "python"
+    if str(language).lower() != "python":
+        raise FileFormatError(f"{path} is a notebook in {str(language)[:30]}: only Python is checked.")
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise FileFormatError(f"{path} is not a notebook: it has no cells. Save it again from Jupyter.")
+    return [_source(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+
+
+def _source(cell: dict[str, Any]) -> str:
+    """Return the source of a cell."""
+    source = cell.get("source", "")
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def take_apart(name: str, cells: list[str]) -> Submission:
+    """Return what cells define; what cannot be read costs only itself."""
+    parts: list[Part] = []
+    broken: dict[str, str] = {}
+    untouched: set[str] = set()
+    n_left_out = 0
+    for cell in cells:
+        source = _MAGIC.sub("", cell)
+        for first, chunk in _chunks(source):
+            blank = _is_blank(chunk)
+            named = re.search(r"^def\s+(\w+)", chunk, re.MULTILINE)
+            try:
+                tree = ast.parse(chunk)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                if named and blank:
+                    untouched.add(named[1])
+                elif named:
+                    broken[named[1]] = _say(error, first)
+                continue
+            for node in tree.body:
+                kept = _keep(node)
+                n_left_out += not kept
+                if not kept:
+                    continue
+                piece = ast.get_source_segment(chunk, node) or ""
+                function = node.name if isinstance(node, ast.FunctionDef) else None
+                if isinstance(node, ast.FunctionDef) and (blank or _says_nothing(node)):
+                    untouched.add(node.name)
+                    if not _says_nothing(node):
+                        parts.append(Part(piece, first + node.lineno, function))
+                    continue
+                untouched.discard(function or "")
+                broken.pop(function or "", None)
+                parts.append(Part(piece, first + node.lineno, function))
+    return Submission(name, tuple(parts), broken, frozenset(untouched), n_left_out)
+
+
+def _chunks(source: str) -> list[tuple[int, str]]:
+    """Return a source as one, or, where it cannot be parsed, in pieces that begin with a definition or a statement."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        lines = source.splitlines(keepends=True)
+        starts = [k for k, line in enumerate(lines) if re.match(r"(def|class|import|from|@|\w[\w, ]*=)", line)]
+        starts = sorted({0, *starts}) if lines else []
+        return [(a, "".join(lines[a:b])) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    lines, pieces = source.splitlines(keepends=True), []
+    for node, following in zip(tree.body, [*tree.body[1:], None], strict=True):
+        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]) - 1
+        end = len(lines) if following is None else following.lineno - 1
+        pieces.append((first, "".join(lines[first:end])))
+    return pieces
+
+
+def _is_blank(chunk: str) -> bool:
+    """Tell whether some blank of the handout has nothing but white space and comments in it."""
+    found = list(_BLANK.finditer(chunk))
+    return any(not re.sub(r"#[^\n]*", "", each["between"]).strip() for each in found)
+
+
+def _says_nothing(node: ast.FunctionDef) -> bool:
+    """Tell whether a function does nothing: pass, a docstring, None, NotImplementedError."""
+    for statement in node.body:
+        empty = isinstance(statement, ast.Pass) or (
+            isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        )
+        none = isinstance(statement, ast.Return) and (
+            statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None)
+        )
+        if not (empty or none or isinstance(statement, ast.Raise)):
+            return False
+    return True
+
+
+def _keep(node: ast.stmt) -> bool:
+    """Tell whether a statement only defines something."""
+    if isinstance(node, _DEFINITION):
+        return True
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        return isinstance(node.value, _CONSTANT) and not any(
+            isinstance(each, ast.Call) for each in _outside(node.value)
+        )
+    if isinstance(node, _HOLDERS):
+        return any(isinstance(each, ast.FunctionDef | ast.Import | ast.ImportFrom) for each in ast.walk(node))
+    return False
+
+
+def _outside(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes of an expression that are evaluated at once: not those of a lambda's body."""
+    if isinstance(node, ast.Lambda):
+        return [node]
+    return [node, *(each for child in ast.iter_child_nodes(node) for each in _outside(child))]
+
+
+def _say(error: Exception, first: int) -> str:
+    """Say where a piece cannot be parsed."""
+    if isinstance(error, SyntaxError):
+        return f"It is no valid Python in line {first + (error.lineno or 1)}: {error.msg}."
+    return "It is no valid Python."
