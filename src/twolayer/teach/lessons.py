@@ -158,8 +158,8 @@ def _with_grads(seed: int, n_y: int) -> Values:
     """Return parameters and a gradient."""
     v = _with_cache(_sigmoid, seed, n_y)
     random = np.random.RandomState(200 + seed)
-    v["grads"] = {f"d{name}": random.randn(*v[name].shape) for name in ("W1", "b1", "W2", "b2")}
-    return v | v["grads"]
+    grads = {f"d{name}": random.randn(*v[name].shape) for name in ("W1", "b1", "W2", "b2")}
+    return {**v, **grads, "grads": grads}
 
 
 def _only_sizes(seed: int, n_y: int) -> Values:
@@ -183,12 +183,15 @@ def _training(seed: int, n_y: int) -> Values:
 
 
 def _sum_edits(step: str, of: str, tail: str = "") -> tuple[Edit, ...]:
-    """Return the mistakes of a sum over the samples."""
-    return (
-        Edit("axis-wrong", step, f"sum({of}, axis=0, keepdims=True){tail}", "the sum goes over the wrong axis"),
+    """Return the mistakes of a sum over the samples; with one output some are none, and left out of db2."""
+    shapes = (
         Edit("axis-missing", step, f"sum({of}){tail}", "the sum goes over everything instead of the samples"),
         Edit("keepdims-missing", step, f"sum({of}, axis=1){tail}", "keepdims=True is missing"),
-        Edit("sum-missing", step, f"{of}{tail}", "the sum over the samples is missing"),
+    )
+    return (
+        Edit("axis-wrong", step, f"sum({of}, axis=0, keepdims=True){tail}", "the sum goes over the wrong axis"),
+        *(shapes if step == "db1" else ()),
+        *((Edit("sum-missing", step, f"{of}{tail}", "the sum over the samples is missing"),) if step == "db1" else ()),
         Edit("1/m-twice", step, f"sum({of}, axis=1, keepdims=True){tail} / X.shape[1]", "1/m is there once too often"),
         Edit("sign-wrong", step, f"-sum({of}, axis=1, keepdims=True){tail}", "the sign is wrong"),
     )
@@ -242,7 +245,6 @@ def _hidden(slope: str, wrong: tuple[tuple[str, str, str], ...]) -> tuple[Edit, 
         Edit("slope-missing", "dZ1", "W2.T @ dZ2", "the slope of the hidden units is missing"),
         *(Edit(name, "dZ1", f"(W2.T @ dZ2) * {expression}", term) for name, expression, term in wrong),
         Edit("dW2-for-W2", "dZ1", f"((dZ2 @ A1.T).T @ dZ2) * {slope}", "dW2 stands where W2 belongs"),
-        Edit("error-for-dZ2", "dZ1", f"(W2.T @ (A2 - Y)) * {slope}", "A2 - Y stands where dZ2 belongs"),
         Edit("1/m-twice", "dZ1", f"(W2.T @ dZ2) * {slope} / X.shape[1]", "1/m is there once too often"),
         Edit("sign-wrong", "dZ1", f"-(W2.T @ dZ2) * {slope}", "the sign is wrong"),
         Edit("W2-missing", "dZ1", f"dZ2 * {slope}", "the weights W2 are missing"),
@@ -295,9 +297,9 @@ def _starts(scales: Mapping[str, str], wrong: Mapping[str, tuple[tuple[str, str,
         found += [
             Edit("ones-for-zeros", name, f"ones(({size}, 1))", "it begins at one instead of zero"),
             Edit("random-bias", name, f"randn({size}, 1)", "it is random instead of zero"),
-            Edit("shape-wrong", name, f"zeros(({size},))", f"its shape must be ({size}, 1)"),
-            Edit("shape-transposed", name, f"zeros((1, {size}))", f"its shape must be ({size}, 1)"),
         ]
+    found.append(Edit("shape-wrong", "b1", "zeros((n_h,))", "its shape must be (n_h, 1)"))
+    found.append(Edit("shape-transposed", "b1", "zeros((1, n_h))", "its shape must be (n_h, 1)"))
     found.append(Edit("size-wrong", "b1", "zeros((n_y, 1))", "its size must be n_h"))
     found.append(Edit("size-wrong", "b2", "zeros((n_h, 1))", "its size must be n_y"))
     return tuple(found)
@@ -495,7 +497,10 @@ HOMEWORK2 = (
             Edit("root-extra", "cost", "np.sqrt(sum((A2 - Y) ** 2) / (2 * Y.shape[1]))", "there is a root too much"),
         ), aliases=("computer_cost",)),
     _h2("back_propagation", "6", _sigmoid_cache, ("X", "Y", "parameters", "cache"), _BACK_STEPS, {},
-        "dict", ("dW2", "db2", "dW1", "db1"), (*_SQUARE_BACK, *_hidden("sigmoid_derivative(Z1)", (
+        "dict", ("dW2", "db2", "dW1", "db1"), (
+            *_SQUARE_BACK,
+            Edit("error-for-dZ2", "dZ1", "(W2.T @ (A2 - Y)) * sigmoid_derivative(Z1)", "A2 - Y stands for dZ2"),
+            *_hidden("sigmoid_derivative(Z1)", (
             ("slope-at-activation", "sigmoid_derivative(A1)", "the slope is taken at A1 instead of Z1"),
             ("slope-of-wrong-layer", "sigmoid_derivative(Z2)", "the slope is that of the output, at Z2 instead of Z1"),
             ("function-for-slope", "sigmoid(Z1)", "the sigmoid stands where its slope belongs"),
