@@ -169,6 +169,8 @@ def test_version_and_help(call):
         "export",
         "plot",
         "proof",
+        "check",
+        "homework",
     ):
         assert command in out
         assert call(command, "--help")[0] == 0

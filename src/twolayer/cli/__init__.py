@@ -16,6 +16,7 @@ from twolayer.cli.doctor import doctor
 from twolayer.cli.evaluate import compare, evaluate
 from twolayer.cli.explain import explain
 from twolayer.cli.export import export
+from twolayer.cli.homework import homework
 from twolayer.cli.options import spelled
 from twolayer.cli.plot import plot
 from twolayer.cli.predict import predict
@@ -66,7 +67,11 @@ def twolayer(context: click.Context) -> int:
     return EXIT_WRONG_INPUT
 
 
-for _command in (train, predict, evaluate, compare, explain, doctor, report, prune, export, plot, proof, check):
+_COMMANDS = (
+    *(train, predict, evaluate, compare, explain, doctor, report, prune, export, plot),
+    *(proof, check, homework),
+)
+for _command in _COMMANDS:
     twolayer.add_command(_command)
 
 

@@ -156,13 +156,15 @@ def _mark(lesson: Lesson, name: str | None, submission: Submission, answers: Map
     blank = next((each for each in names if each in submission.untouched), None)
     given = [] if name is None else [answers[f"{lesson.name} 1 {seed}"] for seed in SEEDS]
     error = next((answer.error for answer in given if answer.error), None)
+    still = Mark(blank or "", lesson.exercise, "untouched", None, None, "Its blanks are still empty.")
     if blank and (name is None or error):
-        return Mark(blank, lesson.exercise, "untouched", None, None, "Its blanks are still empty.")
+        return still
     if name is None:
         return _mark_missing(lesson, names, submission)
     if error:
         return Mark(name, lesson.exercise, "error", None, None, _explain_error(error))
-    return _mark_numbers(lesson, name, given, answers[f"{lesson.name} 2 0"])
+    mark = _mark_numbers(lesson, name, given, answers[f"{lesson.name} 2 0"])
+    return still if blank and mark.verdict == "wrong" else mark
 
 
 def _mark_missing(lesson: Lesson, names: tuple[str, ...], submission: Submission) -> Mark:
