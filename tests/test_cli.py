@@ -159,6 +159,7 @@ def test_version_and_help(call):
     assert code == 0
     for command in (
         "train",
+        "sweep",
         "predict",
         "evaluate",
         "compare",

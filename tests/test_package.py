@@ -58,6 +58,7 @@ ROOMS = (
     "evaluation/pictures",
     "export",
     "runs",
+    "sweeps",
     "report",
     "teach",
     "cli",

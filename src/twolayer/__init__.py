@@ -30,6 +30,7 @@ _HOME_OF = {
     "load": "twolayer.files.model_file",
     "load_mnist": "twolayer.data.readers.mnist",
     "save": "twolayer.files.model_file",
+    "sweep": "twolayer.sweeps",
 }
 _MODULES = ("course", "equations", "explain")
 
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "load_mnist",
     "save",
+    "sweep",
 ]
 
 

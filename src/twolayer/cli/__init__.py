@@ -23,6 +23,7 @@ from twolayer.cli.predict import predict
 from twolayer.cli.proof import proof
 from twolayer.cli.prune import prune
 from twolayer.cli.report import report
+from twolayer.cli.sweep import sweep
 from twolayer.cli.train import train
 from twolayer.errors import TwoLayerError
 
@@ -68,7 +69,7 @@ def twolayer(context: click.Context) -> int:
 
 
 _COMMANDS = (
-    *(train, predict, evaluate, compare, explain, doctor, report, prune, export, plot),
+    *(train, sweep, predict, evaluate, compare, explain, doctor, report, prune, export, plot),
     *(proof, check, homework),
 )
 for _command in _COMMANDS:

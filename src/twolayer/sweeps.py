@@ -1,0 +1,372 @@
+"""Many trainings over a grid of settings and seeds; what is known is kept, so that a killed sweep goes on.
+
+Networks that differ only in what may differ side by side are trained in one computation, all others one by one, or in
+processes. The numbers are the same whichever way.
+"""
+
+import contextlib
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twolayer.aliases import Array
+from twolayer.data.dataset import Dataset
+from twolayer.data.rows import MemoryRows
+from twolayer.data.split import hold_out
+from twolayer.errors import DataError, SettingError
+from twolayer.fit import fit, fit_models, to_dataset
+from twolayer.settings import Settings, setting_fields
+
+MOST_TRAININGS = 100_000
+RESULTS_FILE = "results.jsonl"
+_SIDE_BY_SIDE = ("n_hidden", "init", "solver", "learning_rate", "batch_size", "random_state")
+_MOST_AT_ONCE = 16
+_HELD_OUT = 0.2
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training: what differs from the other settings, and which fold it is judged by."""
+
+    changes: tuple[tuple[str, Any], ...]
+    fold: int
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others, as text."""
+        return json.dumps([dict(self.changes), self.fold], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Settings with what came of them over all seeds and folds.
+
+    Attributes
+    ----------
+    settings : dict
+        Those that differ, without the seed.
+    accuracy, spread : float
+        Mean and standard deviation of the accuracy on samples that were not learned from.
+    train_accuracy, seconds : float
+        Means.
+    n : int
+        Number of trainings.
+    """
+
+    settings: dict[str, Any]
+    accuracy: float
+    spread: float
+    train_accuracy: float
+    seconds: float
+    n: int
+
+
+def make_points(grid: Mapping[str, Sequence[Any]], n_seeds: int = 1, n_folds: int = 1, seed: int = 0) -> list[Point]:
+    """Return all trainings of a grid.
+
+    Parameters
+    ----------
+    grid : mapping of a setting's name to its values
+    n_seeds : int
+        How many seeds, from `seed` on; unless `random_state` is in the grid.
+    n_folds : int
+        1 holds out a fifth, more are cross-validation.
+    seed : int
+
+    Returns
+    -------
+    list of Point
+
+    Raises
+    ------
+    SettingError
+        If a setting is unknown, a value not allowed, or there are no or too many trainings.
+    """
+    kinds = {each.name: each.metadata["kind"] for each in setting_fields(Settings)}
+    strange = next((name for name in grid if name not in kinds), None)
+    if strange is not None:
+        raise SettingError(f"There is no setting `{strange}`: the settings are {', '.join(kinds)}.")
+    for name, number in (("seeds", n_seeds), ("cv", n_folds)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise SettingError(f"`{name}` must be a whole number of at least 1; got {number}.")
+    values = {name: [kinds[name].check(name, value) for value in listed] for name, listed in grid.items()}
+    if "random_state" not in values:
+        values["random_state"] = list(range(seed, seed + n_seeds))
+    n = math.prod(len(listed) for listed in values.values()) * n_folds
+    if not 1 <= n <= MOST_TRAININGS:
+        raise SettingError(f"A sweep has from 1 to {MOST_TRAININGS:,} trainings; this grid has {n:,}.")
+    names = list(values)
+    points = [
+        Point(tuple(zip(names, chosen, strict=True)), fold)
+        for chosen in itertools.product(*values.values())
+        for fold in range(n_folds)
+    ]
+    return list(dict.fromkeys(points))
+
+
+def sweep(
+    X: Any,
+    y: Any,
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    seeds: int = 1,
+    cv: int = 1,
+    jobs: int = 1,
+    folder: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> list[Record]:
+    """Train once for each point of a grid and each seed.
+
+    Parameters
+    ----------
+    X, y : samples and their classes, as `fit_model` takes them
+    grid : mapping of a setting's name to its values
+        For example {"n_hidden": [5, 10, 20], "learning_rate": [0.1, 1.0]}.
+    seeds : int
+        How many seeds each.
+    cv : int
+        Folds of cross-validation; with 1, a fifth of the samples is held out.
+    jobs : int
+        How many processes train; 1 trains in this one, side by side where networks can be.
+    folder : path, optional
+        Where results are kept, and found again; each is computed once.
+    **settings
+        Of all trainings, as for `fit_model`.
+
+    Returns
+    -------
+    list of dict
+        For each training its settings, `accuracy` and `log_loss` on the samples that were held out, `train_accuracy`,
+        `iterations`, `status` and `seconds`; pandas.DataFrame takes it as it is.
+
+    Raises
+    ------
+    SettingError, DataError
+        If a setting, the grid or the samples are not allowed.
+    """
+    dataset = to_dataset(X, y)
+    points = make_points(grid, seeds, cv, int(settings.pop("random_state", 0)))
+    store = None if folder is None else Store(Path(folder))
+    base = _base(settings)
+    return run_points(points, lambda _: dataset, base, n_folds=cv, jobs=jobs, store=store)
+
+
+def _base(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of all trainings, checked, with one thread each unless told otherwise."""
+    Settings.make(settings)
+    return {"n_threads": 1, **settings}
+
+
+class Store:
+    """The results of a sweep, a line of JSON each, written the moment it is known."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / RESULTS_FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"Cannot create the folder {folder} ({error.strerror}): choose another one.") from error
+
+    def read(self) -> dict[str, Record]:
+        """Return what is known, by the keys of points; a line that was not written to its end is cut off."""
+        if not self.path.is_file():
+            return {}
+        content = self.path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with self.path.open("r+b") as file:
+                file.truncate(len(whole))
+        known = {}
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                record = json.loads(line)
+                known[record.pop("key")] = record
+        return known
+
+    def add(self, point: Point, record: Record) -> None:
+        """Keep a result."""
+        line = json.dumps({"key": point.key, **record}) + "\n"
+        with self.path.open("ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def run_points(
+    points: Sequence[Point],
+    load: Callable[[Settings], Dataset],
+    base: Mapping[str, Any],
+    *,
+    n_folds: int = 1,
+    jobs: int = 1,
+    store: Store | None = None,
+    on_result: Callable[[int, Record], None] | None = None,
+) -> list[Record]:
+    """Train for all points, and return their records in order; those that a store knows are not trained again.
+
+    Parameters
+    ----------
+    points : sequence of Point
+    load : callable
+        Settings to the data set, with its columns encoded accordingly.
+    base : mapping
+        Settings of all trainings.
+    n_folds, jobs : int
+    store : Store, optional
+    on_result : callable, optional
+        Called with the number of results so far and the newest one.
+
+    Returns
+    -------
+    list of dict
+    """
+    found: dict[str, Record] = {} if store is None else store.read()
+    rest = [point for point in points if point.key not in found]
+    n_done = len(points) - len(rest)
+    for point, record in _train_all(rest, load, base, n_folds, jobs):
+        found[point.key] = record
+        if store is not None:
+            store.add(point, record)
+        n_done += 1
+        if on_result:
+            on_result(n_done, record)
+    return [found[point.key] for point in points]
+
+
+def _train_all(
+    points: Sequence[Point], load: Callable[[Settings], Dataset], base: Mapping[str, Any], n_folds: int, jobs: int
+) -> Iterator[tuple[Point, Record]]:
+    """Yield points with their records, as they come."""
+    batches = list(_batches(points, base, 1 if jobs > 1 else _MOST_AT_ONCE))
+    datasets: dict[tuple[Any, ...], Dataset] = {}
+    work = []
+    for batch in batches:
+        own = Settings.make({**base, **dict(batch[0].changes)})
+        kind = (own.scaling, own.recipe, own.is_plain, own.dtype)
+        if kind not in datasets:
+            datasets[kind] = _check_dataset(load(own))
+        work.append((batch, datasets[kind], dict(base), n_folds))
+    if jobs == 1:
+        for job in work:
+            yield from _train_batch(*job)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(_train_batch, *job) for job in work]
+        for future in as_completed(futures):
+            yield from future.result()
+
+
+def _batches(points: Iterable[Point], base: Mapping[str, Any], most: int) -> Iterator[list[Point]]:
+    """Yield points that can be trained side by side, so many at most, and all others alone."""
+    waiting: dict[str, list[Point]] = {}
+    for point in points:
+        settings = {**base, **dict(point.changes)}
+        made = Settings.make(settings)
+        if most == 1 or not made.is_plain or made.early_stopping or made.scaling or made.augment:
+            yield [point]
+            continue
+        shared = {name: value for name, value in settings.items() if name not in _SIDE_BY_SIDE}
+        batch = waiting.setdefault(json.dumps([shared, point.fold], sort_keys=True, default=str), [])
+        batch.append(point)
+        if len(batch) == most:
+            yield list(batch)
+            batch.clear()
+    yield from (batch for batch in waiting.values() if batch)
+
+
+def _check_dataset(dataset: Dataset) -> Dataset:
+    """Return the samples that are learned from, which must be in memory."""
+    if not isinstance(dataset.rows, MemoryRows):
+        raise DataError("A sweep needs samples that are in memory: use fewer, or more memory.")
+    return replace(dataset, test=None)
+
+
+def _train_batch(
+    points: list[Point], dataset: Dataset, base: Mapping[str, Any], n_folds: int
+) -> list[tuple[Point, Record]]:
+    """Train points of the same fold, side by side where they are several."""
+    learned, judged = _split(dataset, points[0].fold, n_folds)
+    changes = [dict(point.changes) for point in points]
+    if len(points) > 1:
+        variants = [{name: each[name] for name in each if name in _SIDE_BY_SIDE} for each in changes]
+        shared = {name: value for name, value in {**base, **changes[0]}.items() if name not in _SIDE_BY_SIDE}
+        X, y = learned.rows.read(0), learned.known_labels.decode()
+        trained = fit_models(X, y, variants, scale=dataset.scale, input_shape=dataset.input_shape, **shared)
+    else:
+        trained = [fit(learned, Settings.make({**base, **changes[0]}))]
+    records = []
+    for point, (model, result) in zip(points, trained, strict=True):
+        codes = judged.known_labels.codes
+        P = model.predict_proba(judged.rows)
+        likely = np.maximum(P[np.arange(len(codes)), codes], np.finfo(float).tiny)
+        records.append((point, {
+            **dict(point.changes), "fold": point.fold, "accuracy": float((P.argmax(axis=1) == codes).mean()),
+            "log_loss": float(-np.log(likely).mean()), "train_accuracy": result.train_correct / result.n_train,
+            "iterations": result.n_iter, "status": str(result.status), "seconds": result.seconds / len(points),
+        }))  # fmt: skip
+    return records
+
+
+def _split(dataset: Dataset, fold: int, n_folds: int) -> tuple[Dataset, Dataset]:
+    """Return what is learned from and what is judged by; the same whatever the settings are."""
+    codes = dataset.known_labels.codes
+    if n_folds == 1:
+        rest, out = hold_out(codes, _HELD_OUT, 0)
+        return dataset.take(rest), dataset.take(out)
+    of = _folds(codes, n_folds)
+    return dataset.take(np.flatnonzero(of != fold)), dataset.take(np.flatnonzero(of == fold))
+
+
+def _folds(codes: Array, n_folds: int) -> Array:
+    """Return the fold of each sample, each class spread evenly."""
+    random, of = np.random.default_rng(0), np.empty(len(codes), int)
+    start = 0
+    for k in np.unique(codes):
+        here = random.permutation(np.flatnonzero(codes == k))
+        of[here] = (start + np.arange(len(here))) % n_folds
+        start += len(here)
+    return of
+
+
+def summarize(records: Sequence[Record], names: Sequence[str]) -> list[Summary]:
+    """Return each choice of settings with its figures over seeds and folds, the most accurate first.
+
+    Parameters
+    ----------
+    records : sequence of dict
+    names : sequence of str
+        The settings that differ, without the seed.
+
+    Returns
+    -------
+    list of Summary
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(json.dumps([record[name] for name in names], default=str), []).append(record)
+    found = []
+    for group in groups.values():
+        accuracy = np.array([record["accuracy"] for record in group])
+        found.append(
+            Summary(
+                settings={name: group[0][name] for name in names},
+                accuracy=float(accuracy.mean()),
+                spread=float(accuracy.std(ddof=1)) if len(group) > 1 else 0.0,
+                train_accuracy=float(np.mean([record["train_accuracy"] for record in group])),
+                seconds=float(np.mean([record["seconds"] for record in group])),
+                n=len(group),
+            )
+        )
+    return sorted(found, key=lambda each: (-each.accuracy, each.seconds))
