@@ -238,7 +238,7 @@ def _least_distance(G: Array, h: Array) -> tuple[float, Array | None]:
     Source: C. Lawson, R. Hanson, "Solving Least Squares Problems" (1974), chapter 23. The norm is that of the dual
     solution, a lower bound even where it is inexact.
     """
-    from scipy.optimize import nnls
+    from scipy.optimize import lsq_linear, nnls
 
     if (h <= 0).all():
         return 0.0, np.zeros(G.shape[1])
@@ -248,9 +248,8 @@ def _least_distance(G: Array, h: Array) -> tuple[float, Array | None]:
     E, f = np.vstack([G.T, h[None] / scale]), np.r_[np.zeros(G.shape[1]), 1.0]
     try:
         dual, _ = nnls(E, f)
-    except RuntimeError:  # too many iterations: the farthest of the planes alone
-        farthest = int(h.argmax())
-        return max(0.0, float(h[farthest]) * (1 - SAFETY)), h[farthest] * G[farthest]
+    except (RuntimeError, np.linalg.LinAlgError):  # old releases of SciPy do not solve all
+        dual = np.maximum(lsq_linear(E, f, (0, np.inf), method="bvls", tol=1e-14).x, 0)
     residual = E @ dual - f
     if np.linalg.norm(residual) < 1e-9 or -residual[-1] < 1e-12:
         return np.inf, None
