@@ -55,6 +55,7 @@ ROOMS = (
     "explain",
     "plots",
     "explain/pictures",
+    "explain/displays",
     "evaluation/pictures",
     "export",
     "runs",

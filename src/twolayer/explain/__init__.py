@@ -25,3 +25,4 @@ from twolayer.explain.units import describe_units as describe_units
 from twolayer.explain.units import measure_pruning as measure_pruning
 from twolayer.explain.units import merge_twins as merge_twins
 from twolayer.explain.units import prune as prune
+from twolayer.explain.watch import Watch as Watch
