@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
@@ -1195,3 +1196,13 @@ def test_wrong_samples_are_refused():
         make().fit(np.where(X > 1, np.nan, X), y)
     with pytest.raises(SettingError, match="already in memory"):
         make(engine="streamed").fit(sparse.csr_array(X), y)
+
+
+def test_the_number_of_members_can_be_chosen():
+    """As from the command line and in `fit_model`: the estimator is the same committee."""
+    X, y = load_iris(return_X_y=True)
+    estimator = TwoLayerClassifier(members=3, n_hidden=4, random_state=0).fit(X, y)
+    model, _ = twolayer.fit_model(X, y, members=3, n_hidden=4, random_state=0)
+
+    assert estimator.to_model().settings["members"] == 3
+    np.testing.assert_array_equal(estimator.predict_proba(X), model.predict_proba(X))

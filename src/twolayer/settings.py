@@ -463,7 +463,9 @@ class Settings(Checked):
         """Return the `Settings` of one plain network: what is not given as in the assignment, and not None."""
         values = {each.name: each.metadata["plain"] for each in setting_fields(self)}
         missing = {name: value for name, value in values.items() if getattr(self, name) is None and value is not None}
-        return replace(self, recipe="none", **missing) if missing or self.recipe != "none" else self
+        if not missing and self.recipe == "none":
+            return self
+        return replace(self, recipe="none", **{**missing, "members": 1})
 
     @property
     def solver_name(self) -> str:

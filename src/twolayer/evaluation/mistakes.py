@@ -65,19 +65,38 @@ def find_mislabelled(probabilities: Any, y: Any, classes: Sequence[Label]) -> Ar
     Notes
     -----
     A sample counts as one of a class where its probability is at least the mean probability that samples with the
-    label of that class get for it; it is likely mislabelled where that is the case for another class than its label's
-    alone, or more so. Of such samples, as many are named for each pair of label and class as there are (C. Northcutt,
-    L. Jiang, I. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70, 2021).
+    label of that class get for it, and of the likeliest such class where there are several. It is named if that is
+    another class than its label's; so are, for each label and class, the samples that lean most from the one to the
+    other, as many as the counts say are mislabelled so (C. Northcutt, L. Jiang, I. Chuang, "Confident learning:
+    estimating uncertainty in dataset labels", JAIR 70, 2021).
     """
     P, codes = check_probabilities(probabilities, y, classes)
     places = np.arange(len(codes))
     thresholds = np.array([P[codes == k, k].mean() if (codes == k).any() else np.inf for k in range(P.shape[1])])
     confident = np.where(thresholds - _ROUNDING <= P, P, -1.0)
     found = confident.argmax(axis=1)
-    suspect = (confident.max(axis=1) >= 0) & (found != codes)
+    counts = confident.max(axis=1) >= 0
+    suspect = counts & (found != codes)
+    pairs = np.zeros((P.shape[1], P.shape[1]))
+    np.add.at(pairs, (codes[counts], found[counts]), 1)
+    for label, total in enumerate(np.bincount(codes, minlength=P.shape[1])):
+        here = np.flatnonzero(codes == label)
+        of_label = _round_to(pairs[label] * (total / max(1.0, pairs[label].sum())), total)
+        for other in np.flatnonzero(of_label):
+            if other != label:
+                lean = P[here, other] - P[here, label]
+                suspect[here[np.argsort(-lean, kind="stable")[: of_label[other]]]] = True
     others = P.copy()
     others[places, codes] = -1
     margin = P[places, codes] - others.max(axis=1)
     chosen = np.flatnonzero(suspect)
     likeliest: Array = chosen[np.argsort(margin[chosen], kind="stable")]
     return likeliest
+
+
+def _round_to(numbers: Array, total: int) -> Array:
+    """Return whole numbers near to others that add up to a total: what is missing goes to the largest remainders."""
+    whole = np.floor(numbers).astype(int)
+    missing = max(0, min(int(total - whole.sum()), len(whole)))
+    whole[np.argsort(whole - numbers, kind="stable")[:missing]] += 1
+    return whole
