@@ -190,7 +190,7 @@ def test_a_request_to_stop_leaves_what_was_learned():
 
     def ask(event):
         seen.append(event)
-        if len(seen) == 20:
+        if event.epoch.iteration == 4:
             stop.ask()
 
     model, result = fit_model(X, y, **QUICK, on_event=ask, stop=stop)

@@ -369,9 +369,16 @@ def interruption(monkeypatch, iteration):
     """Press Ctrl-C when the screen is shown an iteration."""
     from twolayer import progress
 
+    pressed = []  # once: a second time ends at once
+
+    def press(event):
+        if event.epoch.iteration == iteration and not pressed:
+            pressed.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
     @contextlib.contextmanager
     def display(*_, **__):
-        yield lambda event: (event.epoch.iteration == iteration and os.kill(os.getpid(), signal.SIGINT)) or None
+        yield press
 
     with monkeypatch.context() as patch:
         patch.setattr(progress, "epoch_display", display)
