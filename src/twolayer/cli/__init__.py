@@ -14,6 +14,7 @@ import click
 from twolayer.cli.check import check
 from twolayer.cli.doctor import doctor
 from twolayer.cli.evaluate import compare, evaluate
+from twolayer.cli.examples import epilog_of
 from twolayer.cli.explain import explain
 from twolayer.cli.export import export
 from twolayer.cli.homework import homework
@@ -73,6 +74,8 @@ _COMMANDS = (
     *(proof, check, homework),
 )
 for _command in _COMMANDS:
+    if _command.epilog is None:
+        _command.epilog = epilog_of(str(_command.name))
     twolayer.add_command(_command)
 
 
