@@ -15,6 +15,7 @@ from benchmarks import races
 from benchmarks.attributions import exact, make_network
 from benchmarks.calls import race_calls
 from benchmarks.job import Job, dense
+from benchmarks.limits import WORK, Work
 from benchmarks.report import draw_ratios, to_markdown, verdict
 from benchmarks.rivals.ours import BLACKBOARD, OURS
 from benchmarks.rivals.scikit_learn import RIVALS as SCIKIT_LEARN
@@ -76,6 +77,15 @@ def test_calls_that_return_other_numbers_fail_the_row():
         "twolayer": True, "near": True, "far": False,
     }  # fmt: skip
     assert not row["same_cost"]
+
+
+def test_products_of_a_row_are_those_of_both_directions():
+    """Of samples, features that are not zero, units and outputs; twice."""
+    work = Work(100, 10, 5, 2, nonzero=0.5)
+
+    assert work.products == 2 * (100 * 5 * 5 + 100 * 5 * 2)
+    assert work.n_bytes == 4000
+    assert set(WORK) <= set(ROWS)
 
 
 @pytest.mark.parametrize("method", ["gradients", "shapley"])
