@@ -647,6 +647,49 @@ INLINE void NAME(hidden_layer)(const struct networks *net, int64_t k, int64_t ti
     }
 }
 
+/* Sets cost, right predictions and, where dW1 is wanted, gradients to 0. */
+INLINE void NAME(clear)(const struct networks *net, const struct sums *out, int64_t size) {
+    memset(out->cost, 0, net->n_networks * sizeof(double));
+    memset(out->correct, 0, net->n_networks * sizeof(double));
+    if (!out->dW1) return;
+    memset(out->db2, 0, net->n_networks * net->n_y * sizeof(double));
+    memset(out->dW2, 0, net->n_y * net->n_hidden * sizeof(double));
+    memset(out->db1, 0, net->n_hidden * sizeof(double));
+    memset(out->dW1, 0, size * sizeof(double));
+}
+
+/* The pre-activations of all units for a tile of n features, some units at a time. */
+INLINE void NAME(forward)(const struct samples *data, const struct networks *net, int64_t n, const int32_t *feature,
+                          const REAL *x, REAL *a) {
+    const int64_t n_h = net->n_hidden, tile = data->tile, n_blocks = (n_h + HIDDEN_BLOCK - 1) / HIDDEN_BLOCK;
+    for EACH(b, n_blocks) {
+        const int64_t h = b * n_h / n_blocks;
+        const REAL *W1 = (const REAL *)net->W1 + h * data->n_features, *b1 = (const REAL *)net->b1 + h;
+        switch ((b + 1) * n_h / n_blocks - h) {
+#define UNITS(c) case c: NAME(forward_units)(c, n, feature, x, W1, b1, a + h * tile, tile); break;
+            UNITS(1) UNITS(2)
+#if HIDDEN_BLOCK > 2
+            UNITS(3) UNITS(4) UNITS(5) UNITS(6)
+#endif
+#if HIDDEN_BLOCK > 6
+            UNITS(7) UNITS(8) UNITS(9) UNITS(10) UNITS(11) UNITS(12)
+#endif
+#undef UNITS
+        }
+    }
+}
+
+/* Adds what was summed in the type itself to cost and, where dW1 is wanted, gradients. */
+INLINE void NAME(add_up)(const struct networks *net, const struct sums *out, int64_t size, const REAL *cost,
+                         const REAL *db2, const REAL *dW2, const REAL *db1, const REAL *dW1) {
+    for EACH(i, net->n_networks * LENGTH) out->cost[i / LENGTH] += (double)cost[i];
+    if (!out->dW1) return;
+    for EACH(i, net->n_networks * net->n_y * LENGTH) out->db2[i / LENGTH] += (double)db2[i];
+    for EACH(i, net->n_y * net->n_hidden * LENGTH) out->dW2[i / LENGTH] += (double)dW2[i];
+    for EACH(i, net->n_hidden * LENGTH) out->db1[i / LENGTH] += (double)db1[i];
+    for EACH(i, size) out->dW1[i] += (double)dW1[i];
+}
+
 /* Cost, right predictions and, where dW1 is wanted, gradients of the tiles from, from + step, ... before `to`. */
 INLINE void NAME(evaluate_as)(const int softmax, const struct samples *data, const struct networks *net,
                               const struct sums *out, int64_t from, int64_t to, int64_t step, void *scratch) {
@@ -655,38 +698,16 @@ INLINE void NAME(evaluate_as)(const int softmax, const struct samples *data, con
     REAL *a = (REAL *)scratch, *dZ2 = a + n_h * tile, *dZ1 = dZ2 + n_y * tile, *sums = dZ1 + n_p * tile;
     REAL *cost = sums, *db2 = cost + net->n_networks * LENGTH, *dW2 = db2 + n_outputs * LENGTH;
     REAL *db1 = dW2 + n_y * n_h * LENGTH, *dW1 = db1 + n_h * LENGTH, *converted = wanted ? dW1 + size : db2;
-    const int64_t n_vectors = (n_h + LANES - 1) / LANES, n_blocks = (n_h + HIDDEN_BLOCK - 1) / HIDDEN_BLOCK;
-    const int64_t n_parts = (n_vectors + UNIT_VECTORS - 1) / UNIT_VECTORS;
+    const int64_t n_vectors = (n_h + LANES - 1) / LANES, n_parts = (n_vectors + UNIT_VECTORS - 1) / UNIT_VECTORS;
     const int64_t flush = tile < FLUSH ? FLUSH / tile : 1;
     const int64_t stride = tile * (data->storage == BYTES ? 1 : data->storage == FLOATS ? 4 : 8);
     memset(dZ1, 0, (char *)converted - (char *)dZ1);
-    memset(out->cost, 0, net->n_networks * sizeof(double));
-    memset(out->correct, 0, net->n_networks * sizeof(double));
-    if (wanted) {
-        memset(out->db2, 0, n_outputs * sizeof(double));
-        memset(out->dW2, 0, n_y * n_h * sizeof(double));
-        memset(out->db1, 0, n_h * sizeof(double));
-        memset(out->dW1, 0, size * sizeof(double));
-    }
+    NAME(clear)(net, out, size);
     for (int64_t t = from, n_done = 1; t < to; t += step, n_done++) {
         const int64_t first = data->first[t], n = data->first[t + 1] - first;
         const int32_t *feature = data->feature + first;
         const REAL *x = NAME(values)(data, first, n, converted);
-        for EACH(b, n_blocks) {
-            const int64_t h = b * n_h / n_blocks;
-            const REAL *W1 = (const REAL *)net->W1 + h * data->n_features, *b1 = (const REAL *)net->b1 + h;
-            switch ((b + 1) * n_h / n_blocks - h) {
-#define UNITS(c) case c: NAME(forward_units)(c, n, feature, x, W1, b1, a + h * tile, tile); break;
-                UNITS(1) UNITS(2)
-#if HIDDEN_BLOCK > 2
-                UNITS(3) UNITS(4) UNITS(5) UNITS(6)
-#endif
-#if HIDDEN_BLOCK > 6
-                UNITS(7) UNITS(8) UNITS(9) UNITS(10) UNITS(11) UNITS(12)
-#endif
-#undef UNITS
-            }
-        }
+        NAME(forward)(data, net, n, feature, x, a);
         NAME(activate)(net->activation, n_h * tile, a);
         for (int64_t i = 0; i < tile; i += LENGTH) {
             const REAL *weight = (const REAL *)data->weight + t * tile + i;
@@ -713,13 +734,7 @@ INLINE void NAME(evaluate_as)(const int softmax, const struct samples *data, con
             }
         }
         if (n_done % flush == 0 || t + step >= to) {
-            for EACH(i, net->n_networks * LENGTH) out->cost[i / LENGTH] += (double)cost[i];
-            if (wanted) {
-                for EACH(i, n_outputs * LENGTH) out->db2[i / LENGTH] += (double)db2[i];
-                for EACH(i, n_y * n_h * LENGTH) out->dW2[i / LENGTH] += (double)dW2[i];
-                for EACH(i, n_h * LENGTH) out->db1[i / LENGTH] += (double)db1[i];
-                for EACH(i, size) out->dW1[i] += (double)dW1[i];
-            }
+            NAME(add_up)(net, out, size, cost, db2, dW2, db1, dW1);
             memset(sums, 0, (char *)converted - (char *)sums);
         }
     }
