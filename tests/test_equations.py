@@ -178,12 +178,12 @@ def test_each_derivative_is_that_of_its_activation(name, x):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @given(z=st.floats(-1000, 1000))
 def test_each_expression_is_its_activation(name, z):
-    """What the exports write computes the same number, within 2e-16."""
+    """What the exports write computes the same number, within two units of the last place, 5e-16."""
     activation = ACTIVATIONS[name]
 
     written = eval(activation.expression, {"__builtins__": {}, **WORDS, "z": z})
 
-    assert abs(written - float(activation.function(np.array(z)))) <= 2e-16
+    assert abs(written - float(activation.function(np.array(z)))) <= 5e-16
 
 
 @given(networks())
