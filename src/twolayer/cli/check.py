@@ -11,6 +11,7 @@ from twolayer.cli.options import json_option
 if TYPE_CHECKING:
     from twolayer.teach.marking import Marks
     from twolayer.teach.sandbox import Limits
+    from twolayer.teach.submission import Submission
 
 
 @click.command(short_help="Check a student's own code, formula by formula.")
@@ -109,9 +110,9 @@ def _check_class(
     from twolayer.cli.output import print_json, print_table
     from twolayer.engines.objective import n_processors
     from twolayer.errors import DataError, TwoLayerError
-    from twolayer.teach.marking import Marks, check_file
+    from twolayer.teach.marking import Marks, check_submission
     from twolayer.teach.pages import to_csv
-    from twolayer.teach.submission import ENDINGS
+    from twolayer.teach.submission import ENDINGS, read_submission
 
     course, only, hint = how
     paths = sorted(
@@ -121,14 +122,21 @@ def _check_class(
     if not paths:
         raise DataError(f"The folder {folder} has no notebook (.ipynb) and no script (.py): name one that has.")
 
-    def one(path: Path) -> "Marks | str":
+    def read(path: Path) -> "Submission | str":
         try:
-            return check_file(path, course, only, limits)
+            return read_submission(path)
         except TwoLayerError as error:
             return str(error)
 
+    def one(submission: "Submission | str") -> "Marks | str":
+        try:
+            return submission if isinstance(submission, str) else check_submission(submission, course, only, limits)
+        except TwoLayerError as error:
+            return str(error)
+
+    submissions = [read(path) for path in paths]  # not in threads: Python's parser does not bear that
     with ThreadPoolExecutor(n_processors()) as pool:
-        found = dict(zip((str(path.relative_to(folder)) for path in paths), pool.map(one, paths), strict=True))
+        found = dict(zip((str(path.relative_to(folder)) for path in paths), pool.map(one, submissions), strict=True))
     if out is not None:
         _write(out, to_csv(found).encode())
     for name, marks in found.items():
