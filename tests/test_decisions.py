@@ -1,4 +1,4 @@
-"""A threshold, a temperature and sets of classes make better use of a trained model."""
+"""A threshold and a temperature make better use of a trained model."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.conftest import draw_probabilities
 from twolayer import Model
 from twolayer.errors import DataError, SettingError
-from twolayer.evaluation import calibrate, choose_threshold, conformal_sets, with_threshold
+from twolayer.evaluation import calibrate, choose_threshold, with_threshold
 
 
 @given(st.integers(0, 99), st.sampled_from(["f1", "recall:0.9", "cost:5", "cost:0.2"]))
@@ -69,26 +69,11 @@ def test_calibration_finds_the_temperature_that_was_put_in(n_classes):
     np.testing.assert_allclose(calibrated.predict_proba(X), P, atol=0.03)
 
 
-@pytest.mark.parametrize("coverage", [0.8, 0.95])
-def test_conformal_sets_hold_the_true_class_as_often_as_promised(coverage):
-    """On average over 40 splits, of probabilities that are far too sure."""
-    P, y = draw_probabilities(40 * 400, 4, 3, places=9)
-    P = P**2 / (P**2).sum(axis=1, keepdims=True)
-    held = []
-    for part in range(40):
-        rows, new = slice(400 * part, 400 * part + 200), slice(400 * part + 200, 400 * part + 400)
-        sets, _ = conformal_sets(P[rows], y[rows], range(4), P[new], coverage)
-        held.append(sets[np.arange(200), y[new]].mean())
-
-    assert coverage - 0.01 <= np.mean(held) <= coverage + 0.02
-
-
 def test_what_cannot_be_decided_is_told():
     """One sentence each."""
     P, y = draw_probabilities(10, 3, 0)
     for wrong, sentence in (
         (lambda: choose_threshold(P, y, range(3)), "two classes"),
-        (lambda: conformal_sets(P, y, range(3), P, 0.95), "needs at least 19 samples; got 10"),
         (lambda: calibrate(Model(make_model(3).parameters, (0, 1, 2), (4,)), np.zeros((1, 4)), [0]), "loss log"),
     ):
         with pytest.raises(DataError, match=sentence):

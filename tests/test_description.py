@@ -151,7 +151,7 @@ def test_the_document_has_the_names_that_readers_know():
     document = read(to_json(make_table_model(1, [NumberColumn("a", 0.0, 1.0)], 2, (0, 1)), "net"))
 
     known = {"about", "computes", "classes", "threshold", "input", "activation", "W1", "W2", "b1", "b2", "test_vectors"}
-    assert set(document) == known | {"class_type", "expression", "output", "dtype", "tolerance"}
+    assert set(document) == known | {"class_type", "expression", "output", "dtype", "tolerance", "sets"}
     assert set(document["input"]) == {"missing", "spaces", "columns"}
     assert set(document["input"]["columns"][0]) == {"name", "mean", "deviation", "fill", "flagged"}
     assert set(document["test_vectors"][0]) == {"row", "shares"}

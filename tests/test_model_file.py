@@ -61,6 +61,8 @@ DATE = {"kind": "number", "name": "when", "flagged": False, "mean": 1.0, "deviat
 NUMBER = {"kind": "number", "name": "age", "flagged": True, "mean": 40.5, "deviation": 10.0}
 CATEGORY = {"kind": "category", "name": "tree", "flagged": True, "levels": ["ash", "fir"], "rare": True}
 
+SETS = {"coverage": 0.9, "least": 0.1, "n_samples": 5}
+
 
 def with_columns(content, *columns, target="kind", **changes):
     """Return the file as that of a model of a table, of six values: two of a number, four of a category."""
@@ -290,10 +292,16 @@ BROKEN = {
         ),
         "damaged",
     ),
-    "a newer format": (lambda c: with_record(c, format_version=3, more=1), "is 3, the newest .* is 2; update twolayer"),
+    "a newer format": (lambda c: with_record(c, format_version=4, more=1), "is 4, the newest .* is 3; update twolayer"),
     "a much newer format": (lambda c: with_record(c, format_version=10**4000), "update twolayer"),
-    "format 1 with an output": (lambda c: with_record(c, format_version=1), "unknown field output"),
-    "format 2 without an output": (lambda c: with_record(c, output=None), "missing required field output"),
+    "format 1 with an output": (lambda c: with_record(c, format_version=1), "unknown field (output|sets)"),
+    "format 2 with sets": (lambda c: with_record(c, format_version=2), "unknown field sets"),
+    "no output": (lambda c: with_record(c, output=None), "missing required field output"),
+    "sets that are a list": (lambda c: with_record(c, sets=[0.9, 0.1, 5]), "sets: Expected object"),
+    "sets without their coverage": (lambda c: with_record(c, sets={"least": 0.1, "n_samples": 5}), "field coverage"),
+    "a coverage of 1": (lambda c: with_record(c, sets={**SETS, "coverage": 1.0}), "coverage: Expected float < 1"),
+    "a probability above 1": (lambda c: with_record(c, sets={**SETS, "least": 1.5}), "least: Expected float <= 1"),
+    "sets of no sample": (lambda c: with_record(c, sets={**SETS, "n_samples": 0}), "n_samples: Expected int >= 1"),
     "an unknown output": (lambda c: with_record(c, output="linear"), "output must be sigmoid, or softmax"),
     "an output that is no text": (lambda c: with_record(c, output=1), "output: Expected str"),
     "softmax of two classes": (lambda c: with_record(c, output="softmax"), "softmax for more than two classes"),

@@ -26,6 +26,40 @@ _BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
+class PredictionSets:
+    """From which probability on a class cannot be ruled out: such classes of a sample are its prediction set.
+
+    Attributes
+    ----------
+    coverage : float
+        How often the true class is in the set, at least, of samples like those that `least` was found by.
+    least : float
+        The least probability of a class in a set.
+    n_samples : int
+        How many samples it was found by.
+
+    Raises
+    ------
+    SettingError
+        If the coverage is not between 0 and 1, the probability neither, or there is no sample.
+    """
+
+    coverage: float
+    least: float
+    n_samples: int
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not (0 < self.coverage < 1 and 0 <= self.least <= 1 and self.n_samples >= 1):
+            raise SettingError("Prediction sets need a coverage between 0 and 1, a probability and a sample.")
+
+    def holding(self, probabilities: Array) -> Array:
+        """Return whether each class is in the set, (m, n_classes) of bool."""
+        inside: Array = probabilities >= self.least
+        return inside
+
+
+@dataclass(frozen=True)
 class Model:
     """A trained network: parameters, classes, and the way of samples into it.
 
@@ -48,6 +82,8 @@ class Model:
         target, those of an array, of which `input_shape` is then the shape of a raw sample.
     output : str
         What makes A2 of Z2: "sigmoid" for each output by itself, or "softmax".
+    sets : PredictionSets, optional
+        Which classes `predict_sets` does not rule out.
 
     Raises
     ------
@@ -65,6 +101,7 @@ class Model:
     settings: Mapping[str, Any] = field(default_factory=dict)
     encoding: Encoding | None = None
     output: str = "sigmoid"
+    sets: PredictionSets | None = None
 
     def __post_init__(self) -> None:
         """Check that all of it belongs together."""
@@ -251,6 +288,26 @@ class Model:
         array of shape (m,), entries from `classes`
         """
         return self.choose(self.outputs(X))
+
+    def predict_sets(self, X: Any) -> Array:
+        """Return for each row which classes are in its prediction set: those that cannot be ruled out.
+
+        Parameters
+        ----------
+        X : array of shape (m, n_features)
+
+        Returns
+        -------
+        array of bool of shape (m, n_classes)
+
+        Raises
+        ------
+        DataError
+            If the model has no prediction sets.
+        """
+        if self.sets is None:
+            raise DataError("The model has no prediction sets: make one that has with 'twolayer calibrate'.")
+        return self.sets.holding(self.predict_proba(X))
 
     def choose(self, A2: Array) -> Array:
         """Return the class of each row of outputs A2, as `predict`."""

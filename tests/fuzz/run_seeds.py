@@ -15,7 +15,7 @@ from tests.test_history import LINE
 from tests.test_model_file import BENT, DATE, NUMBER, with_columns
 from twolayer.data.request import DataRequest
 from twolayer.files.model_file import to_bytes
-from twolayer.model import Model
+from twolayer.model import Model, PredictionSets
 from twolayer.runs.request import Request
 from twolayer.settings import Settings
 
@@ -27,7 +27,8 @@ def small_model(
     shapes = {"W1": (2, 3), "b1": (2, 1), "W2": (n_y, 2), "b2": (n_y, 1)}
     parameters = {name: np.arange(1, 1 + np.prod(shape)).reshape(shape).astype(dtype) for name, shape in shapes.items()}
     settings = {"n_hidden": 2, "learning_rate": 0.5}
-    return to_bytes(Model(parameters, classes, (3,), 255.0, "tanh", settings, output=output))
+    sets = PredictionSets(0.9, 0.2, 50) if n_y > 1 else None
+    return to_bytes(Model(parameters, classes, (3,), 255.0, "tanh", settings, output=output, sets=sets))
 
 
 def models() -> dict[str, bytes]:

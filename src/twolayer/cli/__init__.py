@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from twolayer.cli.calibrate import calibrate
 from twolayer.cli.check import check
 from twolayer.cli.doctor import doctor
 from twolayer.cli.evaluate import compare, evaluate
@@ -70,7 +71,7 @@ def twolayer(context: click.Context) -> int:
 
 
 _COMMANDS = (
-    *(train, sweep, predict, evaluate, compare, explain, doctor, report, prune, export, plot),
+    *(train, sweep, predict, evaluate, compare, calibrate, explain, doctor, report, prune, export, plot),
     *(proof, check, homework),
 )
 for _command in _COMMANDS:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twolayer.cli.calibrate import sets_in_words
 from twolayer.cli.options import add_option, json_option, part_option
 from twolayer.data.request import DataRequest
 from twolayer.text import count
@@ -51,7 +52,7 @@ def evaluate(
     """
     from twolayer.cli.output import print_json
     from twolayer.data.sources import read_for
-    from twolayer.evaluation import choose_threshold, find_hardest, find_mislabelled
+    from twolayer.evaluation import choose_threshold, find_hardest, find_mislabelled, judge_sets
     from twolayer.evaluation import evaluate as measure
     from twolayer.model import to_probabilities
     from twolayer.runs.folder import read_model
@@ -63,6 +64,7 @@ def evaluate(
     labels, outputs = samples.known_labels.decode(), network.outputs(samples.rows)
     P, predicted = to_probabilities(outputs, network.output), network.choose(outputs)
     found = measure(P, labels, network.classes, predicted)
+    sets = None if network.sets is None else judge_sets(network.sets.holding(P), labels, network.classes)
     chosen = None if threshold is None else choose_threshold(P, labels, network.classes, threshold)
     listed = find_hardest(P, labels, network.classes, hardest).tolist() if hardest else []
     suspects = set(find_mislabelled(P, labels, network.classes).tolist()) if hardest else set()
@@ -77,10 +79,13 @@ def evaluate(
         replace_file(out, picture_evaluation(P, labels, network.classes, out.suffix.lower().lstrip(".")))
     if as_json:
         more: dict[str, Any] = {} if chosen is None else {"threshold": vars(chosen)}
+        more |= {} if network.sets is None else {"sets": {"asked": network.sets.coverage, **vars(sets)}}
         more |= {"hardest": hard} if hardest else {}
         print_json({"model": str(model), "data": data, **_record(found), **more})
         return
     _print(found)
+    if sets is not None and network.sets is not None:
+        click.echo(f"\n{sets_in_words(sets, network.sets.coverage)}")
     if chosen is not None:
         _print_threshold(chosen, network)
     if hard:

@@ -17,6 +17,10 @@ EXAMPLES = {
         "twolayer compare runs/people runs/people-2 people.csv",
         "twolayer compare runs/people runs/people-2 new.csv --json",
     ),
+    "calibrate": (
+        "twolayer calibrate runs/people people.csv",
+        "twolayer calibrate runs/people new.csv --threshold recall:0.9 --out calibrated.safetensors",
+    ),
     "explain": (
         "twolayer explain runs/people people.csv --row 3 --out why.png",
         "twolayer explain runs/people people.csv --column age",

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def predict(*, model: Path, data: str, part: Any, encoding: str, out: Path | None, as_json: bool) -> None:
     """Print the class that MODEL predicts for each sample of DATA, and the probability of each class, as CSV.
 
-    Columns of a table that the model does not use, such as an id, come first.
+    Columns of a table that the model does not use, such as an id, come first. A model that 'twolayer calibrate' made
+    adds whether each class is in the sample's prediction set: whether it cannot be ruled out.
     """
     from twolayer.data.sources import read_for
     from twolayer.runs.folder import MODEL_FILE, read_model
@@ -43,7 +44,7 @@ def predict(*, model: Path, data: str, part: Any, encoding: str, out: Path | Non
     samples, table = read_for(network, data, part=part, encoding=encoding)
     outputs = network.outputs(samples.rows)
     if as_json:
-        text = _as_json(network, network.choose(outputs), {"model": str(model), "data": data})
+        text = _as_json(network, outputs, {"model": str(model), "data": data})
     else:
         columns = _columns(network, samples, outputs)
         if table is not None or (out is not None and out.suffix.lower() in (".parquet", ".pq")):
@@ -56,20 +57,29 @@ def predict(*, model: Path, data: str, part: Any, encoding: str, out: Path | Non
         click.echo(text, nl=False)
 
 
-def _as_json(network: "Model", predictions: "Array", record: dict[str, Any]) -> str:
-    """Return one JSON object: the predictions, and how many of each class."""
-    labels = predictions.tolist()
+def _as_json(network: "Model", outputs: "Array", record: dict[str, Any]) -> str:
+    """Return one JSON object: the predictions, how many of each class, and the prediction sets where there are some."""
+    from twolayer.model import to_probabilities
+
+    labels = network.choose(outputs).tolist()
     counts = {str(label): labels.count(label) for label in network.classes}
-    return json.dumps(record | {"samples": len(labels), "predicted": counts, "predictions": labels}) + "\n"
+    record |= {"samples": len(labels), "predicted": counts, "predictions": labels}
+    if network.sets is not None:
+        inside = network.sets.holding(to_probabilities(outputs, network.output)).tolist()
+        record["sets"] = [[label for label, is_in in zip(network.classes, row, strict=True) if is_in] for row in inside]
+    return json.dumps(record) + "\n"
 
 
 def _columns(network: "Model", samples: "Dataset", outputs: "Array") -> dict[str, "Array"]:
-    """Return the columns of a prediction: the class, the probability of each one, the label where it is known."""
+    """Return the columns of a prediction: the class, the probability of each, the set, the label where it is known."""
     from twolayer.model import to_probabilities
 
     probabilities = to_probabilities(outputs, network.output)
     columns = {"prediction": network.choose(outputs)}
     columns |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(network.classes)}
+    if network.sets is not None:
+        inside = network.sets.holding(probabilities)
+        columns |= {f"in_set_{label}": inside[:, k] for k, label in enumerate(network.classes)}
     return columns if samples.labels is None else columns | {"label": samples.labels.decode()}
 
 

@@ -5,7 +5,6 @@ from twolayer.evaluation.comparison import compare as compare
 from twolayer.evaluation.decisions import Threshold as Threshold
 from twolayer.evaluation.decisions import calibrate as calibrate
 from twolayer.evaluation.decisions import choose_threshold as choose_threshold
-from twolayer.evaluation.decisions import conformal_sets as conformal_sets
 from twolayer.evaluation.decisions import with_threshold as with_threshold
 from twolayer.evaluation.figures import Evaluation as Evaluation
 from twolayer.evaluation.figures import Figure as Figure
@@ -15,3 +14,9 @@ from twolayer.evaluation.mistakes import find_mislabelled as find_mislabelled
 from twolayer.evaluation.scores import Scores as Scores
 from twolayer.evaluation.scores import score_predictions as score_predictions
 from twolayer.evaluation.scores import wilson_interval as wilson_interval
+from twolayer.evaluation.sets import SetFigures as SetFigures
+from twolayer.evaluation.sets import find_sets as find_sets
+from twolayer.evaluation.sets import jackknife_plus_sets as jackknife_plus_sets
+from twolayer.evaluation.sets import judge_sets as judge_sets
+from twolayer.evaluation.sets import try_sets as try_sets
+from twolayer.evaluation.sets import with_sets as with_sets

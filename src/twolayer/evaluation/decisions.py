@@ -1,4 +1,4 @@
-"""Better use of a trained model: another threshold, calibrated probabilities, sets of classes with a guarantee."""
+"""Better use of a trained model: another threshold, calibrated probabilities."""
 
 import math
 from collections.abc import Sequence
@@ -120,7 +120,8 @@ def with_threshold(model: Model, threshold: float) -> Model:
     if len(model.classes) != 2:
         raise SettingError(f"A `threshold` is for two classes; the model has {len(model.classes)}.")
     b2 = np.asarray(model.parameters["b2"] - math.log(t / (1 - t)), model.parameters["b2"].dtype)
-    return replace(model, parameters={**model.parameters, "b2": b2}, settings={**model.settings, "threshold": t})
+    settings = {**model.settings, "threshold": t}
+    return replace(model, parameters={**model.parameters, "b2": b2}, settings=settings, sets=None)
 
 
 def calibrate(model: Model, X: Any, y: Any) -> tuple[Model, float]:
@@ -169,49 +170,4 @@ def calibrate(model: Model, X: Any, y: Any) -> tuple[Model, float]:
     parameters = dict(model.parameters)
     for name in ("W2", "b2"):
         parameters[name] = np.asarray(parameters[name] / temperature, parameters[name].dtype)
-    return replace(model, parameters=parameters), temperature
-
-
-def conformal_sets(
-    probabilities: Any, y: Any, classes: Sequence[Label], new: Any, coverage: float = 0.9
-) -> tuple[Array, float]:
-    """Return for each new sample a set of classes that holds the true one with a given probability.
-
-    Parameters
-    ----------
-    probabilities : array of shape (m, n_classes)
-        Of samples that the model was not trained on.
-    y : array of shape (m,)
-        Their classes.
-    classes : sequence of int or of str
-    new : array of shape (n, n_classes)
-        Probabilities of the samples in question.
-    coverage : float
-        The probability: greater than 0, less than 1.
-
-    Returns
-    -------
-    sets : array of bool of shape (n, n_classes)
-    least : float
-        The least probability with which a class belongs to a set.
-
-    Raises
-    ------
-    SettingError, DataError
-        If the coverage is no such number; if there are too few samples for it, or shapes do not fit.
-
-    Notes
-    -----
-    Split conformal prediction: at least the coverage holds on average over samples like the given ones, whatever the
-    model (V. Vovk, A. Gammerman, G. Shafer, "Algorithmic learning in a random world", 2005). An empty set says that
-    no class is likely enough.
-    """
-    share = _FRACTION.check("coverage", coverage)
-    P, codes = check_probabilities(probabilities, y, classes)
-    rank = math.ceil(share * (len(codes) + 1))
-    if rank > len(codes):
-        needed = math.ceil(share / (1 - share))
-        raise DataError(f"A coverage of {share:g} needs at least {needed:,} samples; got {len(codes):,}.")
-    least = float(np.sort(P[np.arange(len(codes)), codes])[::-1][rank - 1])
-    sets: Array = np.asarray(new, np.float64) >= least
-    return sets, least
+    return replace(model, parameters=parameters, sets=None), temperature

@@ -307,7 +307,7 @@ def _with_units(view: View, kept: Array, W2: Array, b2: Array) -> Model:
     parameters = {"W1": view.W1[kept], "b1": view.b1[kept, None], "W2": W2[:, kept], "b2": b2[:, None]}
     settings = {**view.model.settings, "n_hidden": len(kept), "pruned_from": len(view.W1)}
     rounded = {name: np.ascontiguousarray(value, dtype) for name, value in parameters.items()}
-    return replace(view.model, parameters=rounded, settings=settings)
+    return replace(view.model, parameters=rounded, settings=settings, sets=None)  # which are of other probabilities
 
 
 def _canonical(model: Model) -> tuple[Array, Array]:

@@ -97,6 +97,8 @@ def _places(description: dict[str, Any], prefix: str) -> dict[str, str]:
         "far": FAR,
         "has_long_texts": int(max(len(text.encode()) for text in texts) > _PORTABLE_BYTES),
         "threshold": THRESHOLD,
+        "has_sets": int(description["sets"] is not None),
+        "least_in_set": description["sets"]["least"] if description["sets"] else 0,
         "tolerance": description["tolerance"],
         "scale": description["input"].get("scale", 1),
     }

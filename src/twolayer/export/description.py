@@ -12,7 +12,7 @@ from twolayer.data.encoding import FAR, Column, Encoding, NumberColumn, UnusedCo
 from twolayer.data.tables import MISSING
 from twolayer.equations import ACTIVATIONS
 from twolayer.export.samples import SPACES, TOLERANCE, make_samples
-from twolayer.model import Model
+from twolayer.model import Model, PredictionSets
 from twolayer.text import count, shorten
 
 THRESHOLD = 0.5  # the class is the second of two where its probability is greater
@@ -48,6 +48,7 @@ def describe(model: Model, *, tolerance: float = TOLERANCE, every_digit: bool = 
         "classes": list(model.classes),
         "class_type": "integer" if isinstance(model.classes[0], int) else "text",
         "threshold": THRESHOLD if len(model.classes) == 2 else None,
+        "sets": None if model.sets is None else {"coverage": model.sets.coverage, "least": model.sets.least},
         "input": _input(model),
         "activation": model.activation,
         "expression": ACTIVATIONS[model.activation].expression,
@@ -68,7 +69,8 @@ def to_json(model: Model, name: str) -> str:  # noqa: ARG001 - every target take
     description = describe(model, every_digit=True)
     preprocessing = _PLAIN_RULES if model.encoding is None else _encoding_rules(model.encoding)
     outputs = _TWO_RULES if len(model.classes) == 2 else _SEVERAL_RULES[model.output]
-    return write({"about": summarize(model), "computes": [*preprocessing, *_NETWORK_RULES, *outputs], **description})
+    rules = [*preprocessing, *_NETWORK_RULES, *outputs, *([] if model.sets is None else [_SETS_RULE])]
+    return write({"about": summarize(model), "computes": rules, **description})
 
 
 def write(description: dict[str, Any]) -> str:
@@ -86,12 +88,20 @@ def summarize(model: Model) -> list[str]:
     labels = ", ".join(map(quote_label, model.classes[:_CLASSES_SHOWN]))
     more = len(model.classes) - _CLASSES_SHOWN
     of = "" if model.table is None else f" of {quote(shorten(model.table.target))}"
+    sets = [] if model.sets is None else [_sets_in_words(model.sets)]
     return [
         f"A two-layer network, written by twolayer {version('twolayer')}.",
         f"Input: {_input_in_words(model)}.",
         f"Network: {sizes}; parameters in {model.parameters['W1'].dtype}.",
         f"Output: the probabilities of {len(model.classes)} classes{of}: {labels}{f' and {more} more' * (more > 0)}.",
+        *sets,
     ]
+
+
+def _sets_in_words(sets: PredictionSets) -> str:
+    """Return which classes are in a prediction set."""
+    least = f"those of a probability of at least {sets.least:.4g}"
+    return f"Prediction sets: {least}, which hold the true class {100 * sets.coverage:g} % of the time or more."
 
 
 def fill_of(column: NumberColumn) -> float:
@@ -213,6 +223,7 @@ _TWO_RULES = [
     "The probability of the second class is s(z), that of the first is 1 - s(z).",
     "The class is the second if its probability is greater than threshold, else the first.",
 ]
+_SETS_RULE = "The prediction set of a row has the classes whose probability is at least sets.least."
 _LARGEST_RULE = "The class is the one with the largest probability, the first of equals."
 _SEVERAL_RULES = {
     "sigmoid": [

@@ -17,7 +17,7 @@ from twolayer.export.description import THRESHOLD, fill_of, summarize
 from twolayer.export.samples import SPACES, make_samples
 from twolayer.model import Model
 
-PLAIN_INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"
+PLAIN_INPUT, LABEL, PROBABILITIES, SET = "X", "label", "probabilities", "set"
 MAX_BYTES = 2**31 - 2**20  # of the parameters; protobuf ends at 2 GiB
 _VERSIONS = (17, 8)  # operators and format: onnxruntime 1.15, of May 2023, reads them, and so do all later ones
 _TEXT_VERSIONS = (20, 9)  # the first with RegexFullMatch: onnxruntime 1.17, of January 2024, and later
@@ -31,8 +31,9 @@ def to_onnx(model: Model, name: str) -> bytes:  # noqa: ARG001 - every target ta
     `scale`; with an encoding, `X` is double, NaN where missing. A model of a table has one input of shape (n, 1) for
     each column, with the column's name: double for numbers and for dates, which are seconds since 1970 in UTC, NaN
     where missing, and string for categories, as docs/model-format.md says of "Tables". The outputs are
-    `label` of shape (n,), int64 or string, and `probabilities` of shape (n, n_classes); if a column has one of these
-    names, the output has an underscore more. Unlike the model itself, the graph predicts for numbers that are infinite.
+    `label` of shape (n,), int64 or string, `probabilities` of shape (n, n_classes) and, where the model has prediction
+    sets, `set` of bool of the same shape; if a column has one of these names, the output has an underscore more. Unlike
+    the model itself, the graph predicts for numbers that are infinite.
     """
     onnx, onnxruntime = _import_libraries()
     _check_writable(model)
@@ -172,9 +173,15 @@ def _add_outputs(graph: _Graph, model: Model, index: str, values: str) -> list[A
     label = graph.give(graph.add("Gather", graph.constant(model.classes, dtype, "classes"), index), LABEL)
     probabilities = graph.give(values, PROBABILITIES)
     number = helper.np_dtype_to_tensor_dtype(model.parameters["W1"].dtype)
+    sets = []
+    if model.sets is not None:
+        least = graph.constant(model.sets.least, model.parameters["W1"].dtype, "least_in_set")
+        inside = graph.give(graph.add("GreaterOrEqual", probabilities, least), SET)
+        sets = [helper.make_tensor_value_info(inside, types.BOOL, ["n", len(model.classes)])]
     return [
         helper.make_tensor_value_info(label, kind, ["n"]),
         helper.make_tensor_value_info(probabilities, number, ["n", len(model.classes)]),
+        *sets,
     ]
 
 
@@ -357,7 +364,7 @@ def _check(onnxruntime: Any, model: Model, content: bytes) -> None:
     options.log_severity_level = 4  # errors are reported in a sentence below
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        labels, probabilities = session.run(None, _feeds(model, samples.rows))
+        labels, probabilities, *_ = session.run(None, _feeds(model, samples.rows))
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no base of their own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"onnxruntime {onnxruntime.__version__} cannot run this model: {reason}.") from None

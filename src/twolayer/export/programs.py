@@ -45,7 +45,7 @@ def to_js(model: Model, name: str) -> str:
     description = describe(model)
     if any(isinstance(label, int) and abs(label) > _LARGEST_SAFE for label in model.classes):
         description["classes"] = [str(label) for label in model.classes]
-    usage = f'import {{ classes, predict, predictProba, selfTest }} from "./{file_name(name, ".mjs")}";'
+    usage = f'import {{ classes, predict, predictProba, predictSet, selfTest }} from "./{file_name(name, ".mjs")}";'
     return comment([*summarize(model), "", usage], "// ") + put_in(read("scorer.mjs"), model, description)
 
 

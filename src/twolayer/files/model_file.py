@@ -33,7 +33,7 @@ from twolayer.data.encoding import (
 )
 from twolayer.errors import DataError, TwoLayerError
 from twolayer.files.records import BrokenRuleError, FileForm, Record
-from twolayer.model import Model
+from twolayer.model import Model, PredictionSets
 from twolayer.parameters import NAMES
 from twolayer.storage import replace_file
 from twolayer.text import join, shorten
@@ -127,16 +127,30 @@ class _ModelRecord1(Record, kw_only=True, forbid_unknown_fields=True):
     table: _TableRecord | None
 
 
-class _ModelRecord(_ModelRecord1, kw_only=True, forbid_unknown_fields=True):
-    """All of a model but its parameters, in format 2."""
+class _ModelRecord2(_ModelRecord1, kw_only=True, forbid_unknown_fields=True):
+    """All of a model but its parameters, in format 2: without prediction sets."""
 
     output: str
+
+
+class _SetsRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """From which probability on a class is in a prediction set."""
+
+    coverage: Annotated[float, Meta(gt=0, lt=1)]
+    least: Annotated[float, Meta(ge=0, le=1)]
+    n_samples: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class _ModelRecord(_ModelRecord2, kw_only=True, forbid_unknown_fields=True):
+    """All of a model but its parameters, in format 3."""
+
+    sets: _SetsRecord | None
 
 
 FORM = FileForm(
     noun="twolayer model",
     key="twolayer",
-    versions={1: _ModelRecord1, 2: _ModelRecord},
+    versions={1: _ModelRecord1, 2: _ModelRecord2, 3: _ModelRecord},
     max_bytes=4 * 2**30,
     max_header_bytes=16 * 2**20,
     advice="get a fresh copy, or train it again",
@@ -204,6 +218,7 @@ def to_bytes(model: Model) -> bytes:
         output=model.output,
         settings=dict(model.settings),
         table=None if model.encoding is None else _to_table_record(model.encoding),
+        sets=None if model.sets is None else _SetsRecord(**vars(model.sets)),
     )
     try:
         return FORM.write(record, {name: model.parameters[name] for name in NAMES})
@@ -237,10 +252,17 @@ def _to_model(record: _ModelRecord1, arrays: dict[str, Array], source: str) -> M
                 record.activation,
                 record.settings,
                 encoding,
-                record.output if isinstance(record, _ModelRecord) else "sigmoid",
+                record.output if isinstance(record, _ModelRecord2) else "sigmoid",
+                _to_sets(record),
             )
         except TwoLayerError as error:
             raise BrokenRuleError(shorten(str(error).replace("`", ""), 200).rstrip(".")) from None
+
+
+def _to_sets(record: _ModelRecord1) -> PredictionSets | None:
+    """Return the prediction sets of a record, which earlier formats had not."""
+    sets = record.sets if isinstance(record, _ModelRecord) else None
+    return None if sets is None else PredictionSets(sets.coverage, sets.least, sets.n_samples)
 
 
 def _check_classes(classes: Sequence[Label]) -> None:

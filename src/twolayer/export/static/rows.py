@@ -10,7 +10,8 @@ import sys
 
 MODEL = json.loads(
     r"""{
-  "classes": ["no", "yes"], "class_type": "text", "threshold": 0.5, "input": {"shape": [1], "scale": 2.0},
+  "classes": ["no", "yes"], "class_type": "text", "threshold": 0.5, "sets": null,
+  "input": {"shape": [1], "scale": 2.0},
   "activation": "tanh", "expression": "tanh(z)", "output": "sigmoid", "dtype": "float64",
   "W1": [[1.0]], "W2": [[2.0]], "b1": [0.0], "b2": [0.0],
   "tolerance": 1e-6, "test_vectors": [{"row": [0.0], "shares": [0.5, 0.5]}]
@@ -27,6 +28,13 @@ IS_TABLE = "shape" not in MODEL["input"]
 FAR = 1e9  # clip bounds from the mean: what is farther becomes the bound itself
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)  # noqa: UP017 - also for an older Python
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def to_set(probabilities):
+    """Return the classes that cannot be ruled out."""
+    if MODEL["sets"] is None:
+        raise ValueError("The model has no prediction sets: export one that 'twolayer calibrate' made.")
+    return [label for label, probability in zip(classes, probabilities) if probability >= MODEL["sets"]["least"]]
 
 
 def encode(row, scale=SCALE):

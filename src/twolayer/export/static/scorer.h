@@ -4,6 +4,8 @@
  *     net_predict(row)          the place in net_classes of the class of a row
  *     net_class(row)            the class of a row
  *     net_shares(row, shares)   writes the probability of each class: net_n_classes numbers
+ *     net_set(row, in_set)      writes a 1 for each class that cannot be ruled out, else a 0, and returns their number,
+ *                               where the model has prediction sets: NET_SETS is 1
  *     net_self_test()           the largest deviation from what twolayer computes
  *
  * A row is a pointer to its numbers, as they were in the training data, or to a net_row, the struct of a table's row.
@@ -59,6 +61,10 @@ enum {
 
 static const double net_threshold = @threshold@, net_tolerance = @tolerance@;
 
+#define NET_SETS @has_sets@
+#if NET_SETS
+static const double net_least_in_set = @least_in_set@;
+#endif
 #define NET_TABLE @is_table@
 #define NET_COLUMNS @has_columns@
 #define NET_LONG_TEXTS @has_long_texts@
@@ -384,6 +390,21 @@ static inline net_label net_class(const net_row *row)
 {
     return net_classes[net_predict(row)];
 }
+
+#if NET_SETS
+/* Writes whether each class is in the prediction set of a row, and returns how many are. */
+static inline int net_set(const net_row *row, int *in_set)
+{
+    double shares[net_n_classes];
+    int n = 0;
+    net_shares(row, shares);
+    for (int k = 0; k < net_n_classes; k++) {
+        in_set[k] = shares[k] >= net_least_in_set;
+        n += in_set[k];
+    }
+    return n;
+}
+#endif
 
 /* Returns the largest deviation of the probabilities of the test rows from those that twolayer computed. */
 static inline double net_self_test(void)

@@ -3,6 +3,7 @@
  *
  *     predict(row); // one of classes
  *     predictProba(row); // the probability of each of them, in their order
+ *     predictSet(row); // those that cannot be ruled out, where the model has prediction sets
  *     selfTest(); // the largest deviation from what twolayer computes
  *
  * A row is an array of numbers, as they were in the training data; for a model of a table it is an object with a number,
@@ -10,7 +11,8 @@
  */
 
 const MODEL = JSON.parse(String.raw`{
-  "classes": ["no", "yes"], "class_type": "text", "threshold": 0.5, "input": {"shape": [1], "scale": 2.0},
+  "classes": ["no", "yes"], "class_type": "text", "threshold": 0.5, "sets": null,
+  "input": {"shape": [1], "scale": 2.0},
   "activation": "tanh", "expression": "tanh(z)", "output": "sigmoid", "dtype": "float64",
   "W1": [[1.0]], "W2": [[2.0]], "b1": [0.0], "b2": [0.0],
   "tolerance": 1e-6, "test_vectors": [{"row": [0.0], "shares": [0.5, 0.5]}]
@@ -39,6 +41,15 @@ export function predict(row) {
 /** Returns the probability of each class. */
 export function predictProba(row) {
   return toProbabilities(toLogits(encode(row)));
+}
+
+/** Returns the classes in the prediction set of a row. */
+export function predictSet(row) {
+  if (MODEL.sets === null) {
+    throw new Error("The model has no prediction sets: export one that 'twolayer calibrate' made.");
+  }
+  const probabilities = predictProba(row);
+  return classes.filter((_, k) => probabilities[k] >= MODEL.sets.least);
 }
 
 /** Returns the largest deviation of the probabilities of the test vectors from those that twolayer computed. */

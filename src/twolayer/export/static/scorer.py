@@ -2,6 +2,7 @@
 
     predict(row)  # one of `classes`
     predict_proba(row)  # the probability of each of them, in their order
+    predict_set(row)  # those that cannot be ruled out, where the model has prediction sets
     self_test()  # the largest deviation from what twolayer computes
 
 A row is a sequence of numbers, as they were in the training data; for a model of a table it is a mapping of each
@@ -13,7 +14,7 @@ from array import array
 from math import exp, log1p, tanh  # noqa: F401 - an activation may need any of them
 from operator import mul
 
-from rows import MODEL, VECTORS, classes, decide, encode, largest_deviation, report, to_probabilities
+from rows import MODEL, VECTORS, classes, decide, encode, largest_deviation, report, to_probabilities, to_set
 
 
 def predict(row):
@@ -24,6 +25,11 @@ def predict(row):
 def predict_proba(row):
     """Return the probability of each class."""
     return to_probabilities(to_outputs(to_logits(encode(row))))
+
+
+def predict_set(row):
+    """Return the classes in the prediction set of a row."""
+    return to_set(predict_proba(row))
 
 
 def self_test():
