@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import twolayer
-from benchmarks.zoo import Data, healthy, load, sick
+from benchmarks.zoo import Data, assignment, healthy, load, sick
 from benchmarks.zoo import examine as examine_animal
 from twolayer.errors import DataError
 from twolayer.explain import diagnose
@@ -92,6 +92,29 @@ def test_the_assignments_own_run_is_cured(call, tmp_path, monkeypatch):
     _, out, _ = call("doctor", "run")
     assert "1. step-too-small" in out
     assert "--learning-rate" in out
+
+
+@pytest.mark.slow
+def test_the_assignments_twelve_trainings_are_cured():
+    """All have a step that is too small for ten iterations, and learn the digits with a larger one."""
+    for animal in assignment():
+        found, _ = examine_animal(animal)
+        first = found.findings[0]
+        assert (first.name, set(first.cure)) == ("step-too-small", {"learning_rate"}), animal.name
+        assert first.after > found.reference - 0.02 > first.before, animal.name
+
+
+def test_a_second_change_is_tried_where_one_is_not_enough():
+    """A step found by the solver still needs more than ten iterations: both are advised, and do what is said."""
+    (animal,) = (each for each in sick(load("wine")) if each.name == "adam 1e-6")
+    found, _ = examine_animal(animal)
+    (first, *_), data = found.findings, animal.data
+
+    assert len(first.cure) == 2
+    assert first.after >= found.reference - 0.02
+    cured, result = twolayer.fit_model(data.X, data.y, n_threads=1, **{**animal.settings, **first.cure})
+    after = diagnose(cured, data.X, data.y, data.X_test, data.y_test, result.history)
+    assert after.score == pytest.approx(first.after)
 
 
 def test_a_healthy_run_is_said_to_be(call, refused, tmp_path, monkeypatch):

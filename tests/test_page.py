@@ -1,12 +1,11 @@
 """The report of a run is one page that needs nothing else, says what is so, and refuses what cannot be reported."""
 
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from tests.browser import look, needs_chromium, run_chromium
 from twolayer import Model, save
 from twolayer.report import make_report
 
@@ -89,15 +88,19 @@ def test_images_of_many_classes_are_reported(call, folder):
     assert any(each["alt"].startswith("Sample ") for each in page.all("img"))
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+@needs_chromium
 @pytest.mark.slow
-def test_a_browser_shows_it(call, folder):
-    """All pictures are loaded, and the text is there."""
-    call("train", "mnist:0,1", "--quick", "--out", "run")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("data", ["mnist:0,1", "table.csv"])
+def test_a_browser_shows_it(call, folder, data, dark):
+    """All pictures are loaded, nothing is asked for, axe-core finds nothing wrong, and there is something to see."""
+    call("train", data, *(("--target", "y") if data == "table.csv" else ()), "--quick", "--out", "run")
     call("report", "run")
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--screenshot=page.png", "run/report.html"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    told = look(folder / "run/report.html", dark=dark)
+    run_chromium(f"--screenshot={folder / 'page.png'}", (folder / "run/report.html").as_uri())
 
+    assert told.pop("pictures").count(False) == 0
+    assert told == {"violations": [], "requests": [], "errors": []}
     assert (folder / "page.png").stat().st_size > 20_000
 
 

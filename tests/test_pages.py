@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import look, needs_chromium
 from tests.teach.variants import HEAD, RIGHT, WRONG
 from twolayer.errors import SettingError
 from twolayer.teach.marking import Mark, Marks
@@ -45,6 +46,16 @@ def test_lines_page_and_table_say_the_same():
     assert [row["points"] for row in rows] == ["10", "0"]
     assert (rows[0]["exercise 6"], rows[0]["exercise 9"]) == ("slope-missing", "right")
     assert rows[1]["note"] == "It is no notebook."
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_browser_shows_the_page(tmp_path, dark):
+    """Nothing is asked for, and axe-core finds nothing wrong."""
+    (tmp_path / "me.html").write_text(to_page("me.py", MARKS, 3))
+
+    assert look(tmp_path / "me.html", dark=dark) == {"violations": [], "requests": [], "errors": [], "pictures": []}
 
 
 def source(variants):

@@ -6,7 +6,7 @@ on the held-out samples before it is advised. Faults of the data have tests of t
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -350,7 +350,34 @@ def _faults_of_training(case: Case, seen: Mapping[str, float], trials: _Trials, 
         found.append((rank, strength, _finding(cause, case, seen, cure, score, after)))
     found.sort(key=lambda each: -each[0])
     explained = any(strength >= _LIKELY and finding.cure for _, strength, finding in found)
-    return [finding for _, strength, finding in found if strength >= _LIKELY or not explained]
+    findings = [finding for _, strength, finding in found if strength >= _LIKELY or not explained]
+    return _with_second_change(findings, case, trials, reference - _NEAR)
+
+
+def _with_second_change(findings: list[Finding], case: Case, trials: _Trials, enough: float) -> list[Finding]:
+    """Return findings; if no cure brings enough, the best one is with a second change, where that brings more."""
+    best = max((finding.after or 0.0 for finding in findings if finding.cure), default=enough)
+    if best >= enough:
+        return findings
+    first = next(finding for finding in findings if finding.after == best and finding.cure)
+    cause = next(cause for cause in _TRAINING if cause.name == first.name)
+    found, score = first.cure, best
+    for more in _second_changes(case):
+        cure = {**first.cure, **{name: value for name, value in more.items() if name not in first.cure}}
+        after = trials.score(cure) if cure != first.cure else 0.0
+        if after > score:
+            found, score = cure, after
+        if score >= enough:
+            break
+    changed = first if found is first.cure else replace(first, **_told(cause, found, first.before or 0.0, score))
+    return [changed if finding is first else finding for finding in findings]
+
+
+def _second_changes(case: Case) -> list[dict[str, Any]]:
+    """Return what is tried on top of a cure that does not bring enough."""
+    rate: list[dict[str, Any]] = [{"learning_rate": "auto"}] if _of_rate(case) else []
+    solver = [] if case.settings.get("solver") == "lbfgs" else [{"solver": "lbfgs", "batch_size": None}]
+    return [*_more_iterations(case)[:2], *rate, *solver, {"l2": 0.001}, {"init": "glorot"}]
 
 
 def _try(
@@ -376,9 +403,14 @@ def _finding(
     if cure is None:
         message = f"{cause.message} No single change that was tried cured it."
         return Finding(cause.name, evidence, {}, before, None, message)
+    return Finding(cause.name, evidence, before=before, **_told(cause, cure, before, after))
+
+
+def _told(cause: _Cause, cure: dict[str, Any], before: float, after: float) -> dict[str, Any]:
+    """Return what a finding says of a cure."""
     change = " and ".join(f"`{name}` {value}" for name, value in cure.items())
     message = f"{cause.message} With {change}, {100 * after:.1f} instead of {100 * before:.1f} % (balanced accuracy)."
-    return Finding(cause.name, evidence, cure, before, after, message)
+    return {"cure": cure, "after": after, "message": message}
 
 
 def _one_class(case: Case, seen: Mapping[str, float]) -> Finding:
