@@ -44,6 +44,8 @@ def to_markdown(record: dict[str, Any]) -> str:
         f"medians of {record['repeats']} interleaved runs",
     ]
     lines = [
+        "# Speed of all contestants",
+        "",
         f"{note}{'; '.join(facts)}.",
         "",
         "| | twolayer | best rival | ratio | target | stretch | reached |",

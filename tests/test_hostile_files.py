@@ -450,7 +450,7 @@ def test_names_of_columns_are_names_and_no_sql(tmp_path, monkeypatch):
 
 def test_the_limits_are_those_that_are_promised():
     """SECURITY.md names them."""
-    promised = (Path(__file__).parents[1] / "SECURITY.md").read_text()
+    promised = (Path(__file__).parents[1] / "docs/SECURITY.md").read_text()
 
     assert (idx.MAX_BYTES, arrays.MAX_BYTES, model_file.FORM.max_bytes) == (4 * 2**30,) * 3
     assert (packed.MOST_ALWAYS, packed.MOST_TIMES) == (256 * MIB, 100)

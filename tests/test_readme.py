@@ -3,24 +3,8 @@
 import re
 from pathlib import Path
 
-from twolayer.cli import twolayer
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-
-
-def test_every_command_is_in_the_table_and_every_command_in_the_table_exists():
-    """The table of commands and the command line name the same commands."""
-    listed = set(re.findall(r"^\| `twolayer ([a-z]+)", README, re.MULTILINE))
-
-    assert listed == set(twolayer.commands)
-
-
-def test_every_option_named_exists():
-    """The options of `train` in the text are those of the command."""
-    options = {each for one in twolayer.commands["train"].params for each in (*one.opts, *one.secondary_opts)}
-
-    assert set(re.search(r"`train` takes `(.*?)`", README, re.DOTALL)[1].split()) | {"--json"} == options - {"data"}
 
 
 def test_every_file_linked_to_is_there():

@@ -63,7 +63,8 @@ def prune(*, model: Path, data: str | None, units: int | None, out: Path | None,
         })  # fmt: skip
         return
     merged = f" ({count(n_merged, 'unit')} merged, which changes nothing)" if n_merged else ""
-    click.echo(f"{number:,} of {count(before, 'hidden unit')} kept{merged}; {pruning.suffice:,} suffice.\n")
+    enough = "1 suffices" if pruning.suffice == 1 else f"{pruning.suffice:,} suffice"
+    click.echo(f"{number:,} of {count(before, 'hidden unit')} kept{merged}; {enough}.\n")
     rows = [
         (f"{n:,}", f"{100 * accuracy:.2f} %", f"{loss:.4f}")
         for n, (accuracy, loss) in zip((before, number), figures, strict=True)

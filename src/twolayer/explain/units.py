@@ -213,9 +213,9 @@ def prune(model: Model, X: Any, n_units: int) -> Model:
 
     Notes
     -----
-    Removing unit j from the least-squares fit with coefficients B and inverse Gram matrix P adds |B_j|^2 / P_jj to
-    the squared error of the logits (B. Hassibi, D. Stork, "Second order derivatives for network pruning", NIPS 1992).
-    Samples count by 1 - sum of p^2, as the probabilities p of the others hardly change.
+    Removing unit j from the least-squares fit with coefficients B and inverse Gram matrix P adds the squares of
+    B_j / sqrt(P_jj) to the squared error of the logits (B. Hassibi, D. Stork, "Second order derivatives for network
+    pruning", NIPS 1992). Samples count by 1 - sum of p^2, as the probabilities p of the others hardly change.
     """
     check_n_units(n_units, model)
     view = View.of(model)

@@ -1,7 +1,7 @@
 """Runs what a submission defines in a process of its own, within limits of time, memory and files.
 
 The process gets the sources, the calls and their arguments as JSON, and answers with numbers. What it protects from,
-and what not, is in SECURITY.md.
+and what not, is in docs/SECURITY.md.
 """
 
 import functools
