@@ -36,6 +36,7 @@ def to_lines(marks: Marks, hint: int = 2) -> list[str]:
         f"{_SIGNS[mark.verdict]} {mark.name:<{width}}  {mark.verdict:<9}  {say(mark, hint)}" for mark in marks.functions
     ]
     lines += ["", f"{marks.points:g} of {marks.most_points:g} points ({marks.course})."]
+    lines += marks.notes
     if marks.n_left_out:
         lines.append(f"{marks.n_left_out} statements that load, draw, print or train were left out.")
     return lines

@@ -39,6 +39,8 @@ class Call:
     arguments : tuple
     replaced : tuple of str
         Names of functions that are the course's own during the call.
+    convention : str
+        In which these take and give arrays; empty for their own.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Call:
     seed: int
     arguments: tuple[Any, ...]
     replaced: tuple[str, ...]
+    convention: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,18 @@ class Answer:
     error: str | None = None
 
 
+class Answers(dict[str, Answer]):
+    """Answers by the names of the calls.
+
+    Attributes
+    ----------
+    digits : bool
+        The submission loaded TensorFlow's MNIST, and got ours.
+    """
+
+    digits = False
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a submission may take: seconds in all, and bytes of memory."""
@@ -64,7 +79,7 @@ class Limits:
     memory: int = 2 * 2**30
 
 
-def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limits) -> dict[str, Answer]:
+def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limits) -> Answers:
     """Run a submission's definitions and make calls; each call has an answer, whatever it does.
 
     Parameters
@@ -77,9 +92,9 @@ def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limi
 
     Returns
     -------
-    dict of str to Answer
+    Answers
     """
-    answers: dict[str, Answer] = {}
+    answers = Answers()
     skipped: set[int] = set()
     for _ in range(_MOST_STARTS):
         rest = [call for call in calls if call.id not in answers]
@@ -106,7 +121,7 @@ def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limi
 
 
 def _start(
-    parts: list[tuple[int, Part]], reference: str, calls: list[Call], limits: Limits, answers: dict[str, Answer]
+    parts: list[tuple[int, Part]], reference: str, calls: list[Call], limits: Limits, answers: Answers
 ) -> tuple[dict[str, Any], bool]:
     """Start the process once; return the last thing that it said it began, and whether it came to its end."""
     with tempfile.TemporaryDirectory(prefix="twolayer-check-") as folder:

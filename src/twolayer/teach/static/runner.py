@@ -134,7 +134,8 @@ def main():
         space = dict(own)
         function = own.get(call["function"])
         for name in call["replaced"]:
-            space[name] = reference[name]
+            right = reference[name]
+            space[name] = reference["in_convention"](right, call["convention"]) if call["convention"] else right
         if isinstance(function, types.FunctionType) and call["replaced"]:
             function = types.FunctionType(
                 function.__code__, space, function.__name__, function.__defaults__, function.__closure__
