@@ -101,3 +101,10 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
     """As everywhere."""
     with pytest.raises(MissingFileError):
         read_submission(tmp_path / "none.py")
+
+
+def test_decorators_belong_to_their_functions():
+    """And not to the piece before them."""
+    assert kept("import numpy as np\ndef f(x):\n    return (x)\n@np.vectorize\ndef g(x):\n    return x\n") == [
+        "import numpy as np", "def f(x):\n    return (x)", "@np.vectorize\ndef g(x):\n    return x",
+    ]  # fmt: skip

@@ -161,6 +161,7 @@ def choose(exam: Exam, levels: Levels) -> Convention:
         if better != ["initialize_parameters"]:
             return bool(better)
         whole = kind.rows and kind.inputs_first and kind.biases != "column"
+        whole = whole and bool(levels[kind.name][better[0]][0])
         return whole and add(kind, rest) >= add(STANDARD, rest)
 
     def score(kind: Convention) -> tuple[Level, Level]:

@@ -280,7 +280,7 @@ def _explain_error(error: str) -> str:
         return f"It stops with a {error}. Is it spelled as it is defined, and defined before it is used?"
     if error.startswith(("ValueError", "TypeError", "KeyError", "AttributeError", "IndexError")):
         return f"It stops with a {error}."
-    return f"It stops: {error}"
+    return f"It stops: {error.removeprefix('ModuleNotFoundError: ')}"
 
 
 def _count(marks: tuple[Mark, ...]) -> tuple[float, float]:

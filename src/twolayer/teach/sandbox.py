@@ -22,6 +22,7 @@ from twolayer.aliases import Array
 from twolayer.teach.submission import Part
 
 _RUNNER = Path(__file__).with_name("static") / "runner.py"
+_DIGITS = Path(__file__).parents[1] / "data" / "mnist_files"
 _MOST_STARTS = 8  # of one submission, each after a call that did not end
 _MOST_ANSWER = 32 * 2**20  # bytes
 
@@ -126,7 +127,8 @@ def _start(
     """Start the process once; return the last thing that it said it began, and whether it came to its end."""
     with tempfile.TemporaryDirectory(prefix="twolayer-check-") as folder:
         request = {
-            "parts": [{"source": part.source} for _, part in parts],
+            "parts": [{"source": part.source, "function": part.function} for _, part in parts],
+            "digits": str(_DIGITS),
             "reference": reference,
             "calls": [
                 {**vars(call), "arguments": [_encode(value) for value in call.arguments]} for call in calls
@@ -150,6 +152,8 @@ def _start(
             last = record
         elif "begun" in record:
             last = {"begun": parts[record["begun"]][0]}
+        elif "digits" in record:
+            answers.digits = True
         elif "end" in record:
             return last, True
     return last, False

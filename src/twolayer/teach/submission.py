@@ -9,6 +9,7 @@ from typing import Any
 
 from twolayer.errors import FileFormatError
 from twolayer.storage import open_file
+from twolayer.teach.loading import find_loads
 
 ENDINGS = (".ipynb", ".py")
 _MOST_BYTES = 20 * 2**20
@@ -130,36 +131,43 @@ def take_apart(name: str, cells: list[str]) -> Submission:
     parts: list[Part] = []
     broken: dict[str, str] = {}
     untouched: set[str] = set()
+    values: list[tuple[ast.stmt, Part]] = []
     n_left_out = 0
-    for cell in cells:
-        source = _MAGIC.sub("", cell)
-        for first, chunk in _chunks(source):
-            blank = _is_blank(chunk)
-            named = re.search(r"^def\s+(\w+)", chunk, re.MULTILINE)
-            try:
-                tree = ast.parse(chunk)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                if named and blank:
-                    untouched.add(named[1])
-                elif named:
-                    broken[named[1]] = _say(error, first)
-                continue
-            for node in tree.body:
-                kept = _keep(node)
-                n_left_out += not kept
-                if not kept:
-                    continue
-                piece = ast.get_source_segment(chunk, node) or ""
-                function = node.name if isinstance(node, ast.FunctionDef) else None
-                if isinstance(node, ast.FunctionDef) and (blank or _says_nothing(node)):
-                    untouched.add(node.name)
-                    if not _says_nothing(node):
-                        parts.append(Part(piece, first + node.lineno, function))
-                    continue
+    for first, chunk in (each for cell in cells for each in _chunks(_MAGIC.sub("", cell))):
+        blank = _is_blank(chunk)
+        tree = _parse(chunk, first, broken, untouched)
+        for node in tree.body:
+            function = node.name if isinstance(node, ast.FunctionDef) else None
+            part = Part(_piece(chunk, node), first + node.lineno, function)
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+                values.append((node, part))
+            if not _keep(node):
+                n_left_out += 1
+            elif isinstance(node, ast.FunctionDef) and (blank or _says_nothing(node)):
+                untouched.add(node.name)
+                parts += [] if _says_nothing(node) else [part]
+            else:
                 untouched.discard(function or "")
                 broken.pop(function or "", None)
-                parts.append(Part(piece, first + node.lineno, function))
+                parts.append(part)
+    own = {part.function for part in parts if part.function}
+    needed = find_loads([part.source for part in parts if part.function], [node for node, _ in values], own)
+    parts += [part for node, part in values if node in needed]  # after the imports, and before any function is called
+    n_left_out -= sum(not _keep(node) for node in needed)
     return Submission(name, tuple(parts), broken, frozenset(untouched), n_left_out)
+
+
+def _parse(chunk: str, first: int, broken: dict[str, str], untouched: set[str]) -> ast.Module:
+    """Return a chunk as a tree; one that cannot be parsed is empty, and its function is noted."""
+    try:
+        return ast.parse(chunk)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        named = re.search(r"^def\s+(\w+)", chunk, re.MULTILINE)
+        if named and _is_blank(chunk):
+            untouched.add(named[1])
+        elif named:
+            broken[named[1]] = _say(error, first)
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _chunks(source: str) -> list[tuple[int, str]]:
@@ -173,10 +181,22 @@ def _chunks(source: str) -> list[tuple[int, str]]:
         return [(a, "".join(lines[a:b])) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
     lines, pieces = source.splitlines(keepends=True), []
     for node, following in zip(tree.body, [*tree.body[1:], None], strict=True):
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]) - 1
-        end = len(lines) if following is None else following.lineno - 1
+        first = _first_line(node) - 1
+        end = len(lines) if following is None else _first_line(following) - 1
         pieces.append((first, "".join(lines[first:end])))
     return pieces
+
+
+def _first_line(node: ast.stmt) -> int:
+    """Return the line that a statement begins in: that of its first decorator, where it has some."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _piece(chunk: str, node: ast.stmt) -> str:
+    """Return the source of a statement, with its decorators."""
+    decorators = [f"@{ast.get_source_segment(chunk, each)}\n" for each in getattr(node, "decorator_list", [])]
+    return "".join(decorators) + (ast.get_source_segment(chunk, node) or "")
 
 
 def _is_blank(chunk: str) -> bool:
