@@ -131,10 +131,22 @@ def check_submission(
         _advise(_mark(lesson, exam, answers, convention), lesson, levels, convention) for lesson in lessons
     )  # fmt: skip
     points, most = _count(marks)
-    notes: tuple[str, ...] = () if convention == STANDARD else (f"Judged with {convention.title}.",)
-    if answers.digits:
-        notes += (_DIGITS,)
+    notes = _notes(submission, marks, convention, digits=answers.digits)
     return Marks(course, marks, points, most, submission.n_left_out, convention.name, notes)
+
+
+def _notes(submission: Submission, marks: tuple[Mark, ...], convention: Convention, *, digits: bool) -> tuple[str, ...]:
+    """Return what is to be said of a submission as a whole."""
+    found = []
+    if all(mark.verdict == "missing" for mark in marks):
+        found.append("It defines none of the functions that are asked for.")
+    if submission.unread:
+        found.append(f"Pieces of it could not be read. {submission.unread[0]}")
+    if convention != STANDARD:
+        found.append(f"Judged with {convention.title}.")
+    if digits:
+        found.append(_DIGITS)
+    return tuple(found)
 
 
 def _prepare(submission: Submission, course: str, lessons: list[Lesson], limits: Limits) -> Exam:
@@ -278,6 +290,8 @@ def _explain_error(error: str) -> str:
     """Say what an error is, for a student."""
     if error.startswith("NameError"):
         return f"It stops with a {error}. Is it spelled as it is defined, and defined before it is used?"
+    if error.startswith("SystemExit"):
+        return "It ends the program instead of returning something."
     if error.startswith(("ValueError", "TypeError", "KeyError", "AttributeError", "IndexError")):
         return f"It stops with a {error}."
     return f"It stops: {error.removeprefix('ModuleNotFoundError: ')}"

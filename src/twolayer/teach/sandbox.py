@@ -125,7 +125,7 @@ def _start(
     parts: list[tuple[int, Part]], reference: str, calls: list[Call], limits: Limits, answers: Answers
 ) -> tuple[dict[str, Any], bool]:
     """Start the process once; return the last thing that it said it began, and whether it came to its end."""
-    with tempfile.TemporaryDirectory(prefix="twolayer-check-") as folder:
+    with tempfile.TemporaryDirectory(prefix="twolayer-check-", ignore_cleanup_errors=True) as folder:
         request = {
             "parts": [{"source": part.source, "function": part.function} for _, part in parts],
             "digits": str(_DIGITS),
@@ -137,26 +137,49 @@ def _start(
         }  # fmt: skip
         path = Path(folder, "request.json")
         path.write_text(json.dumps(request), encoding="utf-8")
-        content = _communicate([*_without_network(), sys.executable, "-I", str(_RUNNER), str(path)], folder, limits)
+        content = _communicate([*_apart(), sys.executable, "-I", str(_RUNNER), str(path)], folder, limits)
     last: dict[str, Any] = {}
     for line in content.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+            if "id" in record:
+                answers[_known(record["id"], calls)] = _read_answer(record)
+            elif "called" in record:
+                last = {"called": _known(record["called"], calls)}
+            elif "begun" in record:
+                last = {"begun": parts[record["begun"]][0]}
+            elif "digits" in record:
+                answers.digits = True
+            elif "end" in record:
+                return last, True
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):  # a submission wrote into the pipe
             break
-        if "id" in record:
-            error = record.get("error")
-            text = None if error is None else f"{error['type']}: {error['text']}".rstrip(": ")
-            answers[record["id"]] = Answer(record.get("result"), text)
-        elif "called" in record:
-            last = record
-        elif "begun" in record:
-            last = {"begun": parts[record["begun"]][0]}
-        elif "digits" in record:
-            answers.digits = True
-        elif "end" in record:
-            return last, True
     return last, False
+
+
+def _known(name: Any, calls: list[Call]) -> str:
+    """Return the name of a call; a KeyError if there is none."""
+    if name not in {call.id for call in calls}:
+        raise KeyError(name)
+    return str(name)
+
+
+def _read_answer(record: dict[str, Any]) -> Answer:
+    """Return an answer; an error of another form if it is none that the runner gives."""
+    if "error" in record:
+        return Answer(error=f"{record['error']['type']}: {record['error']['text']}".rstrip(": "))
+    _require_result(record["result"])
+    return Answer(record["result"])
+
+
+def _require_result(result: Any) -> None:
+    """Raise an error if something is no result as the runner encodes one."""
+    kind = result["kind"]
+    if kind == "array":
+        np.array(result["values"], dtype=float).reshape(result["shape"])
+    elif kind in ("tuple", "dict"):
+        for item in result["items"].values() if kind == "dict" else result["items"]:
+            _require_result(item)
 
 
 def _communicate(command: list[str], folder: str, limits: Limits) -> str:
@@ -223,9 +246,12 @@ def _resources(limits: Limits) -> dict[str, int]:
 
 
 @functools.cache
-def _without_network() -> list[str]:
-    """Return what to put before a command so that it has no network; nothing where the system does not allow it."""
-    for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+def _apart() -> list[str]:
+    """Return what to put before a command so that it has no network and reaches no other process, as far as may be."""
+    processes = ["--pid", "--fork", "--kill-child"]
+    for options in (["--net", *processes], ["--map-root-user", "--net", *processes], ["--net"],
+                    ["--map-root-user", "--net"]):  # fmt: skip
+        command = ["unshare", *options]
         if (
             shutil.which("unshare")
             and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
