@@ -5,7 +5,7 @@ import pytest
 
 from twolayer import course
 from twolayer.teach.lessons import COURSES, make_parameters
-from twolayer.teach.marking import SEEDS, _first_wrong
+from twolayer.teach.returned import SEEDS, first_wrong
 
 LESSONS = [(name, lesson) for name, lessons in COURSES.items() for lesson in lessons]
 IDS = [f"{name}-{lesson.name}" for name, lesson in LESSONS]
@@ -18,7 +18,7 @@ def test_every_mistake_gives_other_numbers(name, lesson):  # noqa: ARG001
     for edit in lesson.edits:
         assert edit.step in dict(lesson.steps)
         found = [lesson.compute(seed, (edit,)) for seed in SEEDS]
-        assert None in found or _first_wrong(lesson, found, true) is not None, edit
+        assert None in found or first_wrong(lesson, found, true) is not None, edit
 
 
 def test_the_steps_of_the_assignment_are_its_functions():

@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 
+from tests.teach import transposed
 from tests.teach.variants import HEAD, RIGHT, TWO, WRONG, Variant
 from twolayer.errors import SettingError
 from twolayer.teach.lessons import COURSES
@@ -99,3 +100,80 @@ def test_a_course_is_known_by_its_functions():
         check_submission(planar, "biology")
     with pytest.raises(SettingError, match="must be a function of the course"):
         check_submission(planar, "planar", "train_loop")
+
+
+def mark_whole(*sources, course="auto"):
+    """Return the marks of a submission."""
+    return check_submission(take_apart("s", [HEAD, *sources]), course)
+
+
+@pytest.mark.parametrize("name", transposed.WHOLE)
+def test_a_whole_submission_is_right_in_its_own_convention(name):
+    """It is said in which; and so is each of its functions that tells one, alone."""
+    whole = transposed.WHOLE[name]
+    marks = mark_whole(*whole.values())
+
+    assert {mark.verdict for mark in marks.functions} == {"right"}, marks
+    assert marks.convention in (name, name.replace(", flat biases", "")), "a row is taken for flat biases too"
+    assert marks.notes[0].startswith("Judged with samples as")
+    for function in ("forward_propagation", "back_propagation"):
+        (mark,) = [each for each in mark_whole(whole[function]).functions if each.verdict != "missing"]
+        assert mark.verdict == "right", (function, mark)
+
+
+def test_the_planar_course_has_conventions_too():
+    """With its tanh and its log loss."""
+    marks = mark_whole(*transposed.PLANAR_ROWS.values())
+
+    assert (marks.course, marks.convention) == ("planar", "rows")
+    assert {mark.verdict for mark in marks.functions} == {"right"}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_mistakes_are_named_in_every_convention(half):
+    """The rest of the submission is right; nine of ten have their name, and formulas are in the convention."""
+    named = 0
+    variants = halves(transposed.WRONG)[half]
+    for variant in variants:
+        marks = mark_whole(variant.source)
+        (mark,) = [each for each in marks.functions if each.verdict != "right"]
+        assert (mark.verdict, mark.quantity) == ("wrong", variant.quantity), (variant.source, mark)
+        assert marks.convention != "standard"
+        named += mark.mistake in variant.mistakes
+    assert named >= 0.9 * len(variants)
+
+
+def test_formulas_are_in_the_convention():
+    """As the student would write it."""
+    product = next(each for each in transposed.WRONG if "product-transposed" in each.mistakes)
+    (mark,) = [each for each in mark_whole(product.source).functions if each.verdict != "right"]
+    assert mark.hints[2] == "dW2 = A1.T @ dZ2"
+
+
+def test_a_function_in_another_convention_than_the_rest_is_not_right():
+    """The submission as a whole would not work; it is said that it would be right by itself."""
+    base = {v.function: v.source for v in reversed(RIGHT) if v.course == "homework2"}
+    for function in ("forward_propagation", "back_propagation", "initialize_parameters", "compute_cost"):
+        marks = mark_whole(*{**base, function: transposed.ROWS[function]}.values())
+        (mark,) = [each for each in marks.functions if each.verdict != "right"]
+        assert marks.convention == "standard"
+        assert "With samples as rows" in mark.message
+        assert marks.points == 80
+
+    turned = {**transposed.ROWS, "back_propagation": base["back_propagation"]}
+    (mark,) = [each for each in mark_whole(*turned.values()).functions if each.verdict != "right"]
+    assert "With samples as columns" in mark.message
+
+
+def test_a_few_functions_alone_tell_no_convention():
+    """A cost that takes m from the other axis is wrong; a start all in rows is right, half of one is not."""
+    cost = mark_whole(transposed.ROWS["compute_cost"])
+    start = mark_whole(transposed.ROWS["initialize_parameters"])
+    half = mark_whole(transposed.INPUTS_FIRST["initialize_parameters"])
+    sizes = next(v.source for v in RIGHT if v.function == "neural_network_structure")
+    against = mark_whole(sizes, transposed.ROWS["initialize_parameters"])
+
+    assert next(m for m in cost.functions if m.name == "compute_cost").mistake == "1/m-missing"
+    assert (start.convention, start.points) == ("rows", 10)
+    assert (half.convention, half.points) == ("standard", 0)
+    assert (against.convention, against.points) == ("standard", 10)

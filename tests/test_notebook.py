@@ -2,11 +2,12 @@
 
 import types
 
+import numpy as np
 import pytest
 
 from tests.teach.variants import HEAD, RIGHT
 from twolayer.errors import DataError
-from twolayer.teach import check, check_notebook
+from twolayer.teach import assert_right, check, check_notebook
 
 
 def test_a_module_is_checked(tmp_path):
@@ -36,3 +37,18 @@ def test_without_functions_there_is_nothing_to_check():
     """One sentence."""
     with pytest.raises(DataError, match="No function was found"):
         check({"x": 3, "len": len})
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_a_test_can_demand_that_a_function_is_right():
+    """Of those that are given, or that are defined where it is asked for; a mistake is named as far as is allowed."""
+    with pytest.raises(AssertionError, match=r"^compute_cost: cost: the factor 1/2 is missing\.$"):
+        assert_right("compute_cost")
+    with pytest.raises(AssertionError, match=r"^compute_cost: Look at cost\.$"):
+        assert_right("compute_cost", hint=1)
+    with pytest.raises(AssertionError, match=r"^predict: There is no function predict\.$"):
+        assert_right("predict", {"sigmoid": sigmoid})
+    assert_right("sigmoid", {"sigmoid": sigmoid})

@@ -110,3 +110,28 @@ def test_the_command_refuses_in_a_sentence(refused, folder):  # noqa: ARG001
     assert "none.py" in refused("check", "none.py")
     assert "must be a function of the course" in refused("check", "class/good.py", "--only", "fly")
     assert "--seconds must be" in refused("check", "class/good.py", "--seconds", "0")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("", "It defines none of the functions that are asked for."),
+        ("x <- function(a) { a }", "Pieces of it could not be read. It is no valid Python in line 1: invalid syntax."),
+        ("def sigmoid(): return 3", "takes 0 positional arguments"),
+        ("def predict(X): return X", "takes 1 positional argument but 2 were given"),
+        ("def sigmoid(x): print(x)", "It returns nothing: end it with return."),
+        ("def sigmoid(x): return 'z' * 10**8", "It returns a str, not what is asked for."),
+        ("import sys\ndef sigmoid(x): sys.exit(3)", "It ends the program instead of returning something."),
+        ("import os\ndef sigmoid(x): os._exit(0)", "or ended the process"),
+        ("def sigmoid(x): yield x", "It returns a generator, not what is asked for."),
+        ("import numpy as np\ndef sigmoid(x): return x * np.nan\nprint(3)",
+         "1 statement that loads, draws, prints or trains was left out."),
+    ],
+)  # fmt: skip
+def test_odd_submissions_have_a_verdict(call, tmp_path, source, sentence):
+    """A sentence each, at every hint, and exit code 1."""
+    (tmp_path / "odd.py").write_text(source)
+    for hint in ("1", "2", "3"):
+        code, out, err = call("check", str(tmp_path / "odd.py"), "--seconds", "3", "--hint", hint)
+        assert (code, err) == (1, "")
+        assert sentence in out

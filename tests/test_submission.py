@@ -84,6 +84,9 @@ def test_notebooks_and_scripts_are_read(tmp_path):
         ("a.ipynb", b'{"cells": 3}', "it has no cells"),
         ("a.ipynb", b'{"worksheets": [], "nbformat": 3}', "version 3"),
         ("a.ipynb", b'{"cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "a notebook in R"),
+        ("a.ipynb", b'{"cells": [], "nbformat": 3}', "version 3"),
+        ("a.ipynb", b'{"cells": [], "metadata": {"language_info": {"name": "julia"}}}', "a notebook in julia"),
+        ("a.ipynb", b"", "it is not JSON"),
         ("a.ipynb", b"[" * 100_000, "it is not JSON"),
         ("a.py", b"\xff\xfe\x00", "not text in UTF-8"),
         ("a.r", b"x <- 1", "neither a notebook"),
@@ -101,3 +104,34 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
     """As everywhere."""
     with pytest.raises(MissingFileError):
         read_submission(tmp_path / "none.py")
+
+
+def test_decorators_belong_to_their_functions():
+    """And not to the piece before them."""
+    assert kept("import numpy as np\ndef f(x):\n    return (x)\n@np.vectorize\ndef g(x):\n    return x\n") == [
+        "import numpy as np", "def f(x):\n    return (x)", "@np.vectorize\ndef g(x):\n    return x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "unread"),
+    [
+        ("a.py", "", False),
+        ("a.py", "x <- function(a) { a }", True),
+        ("a.py", "a\0b", True),
+        ("a.ipynb", '{"cells": [], "metadata": 3}', False),
+        ("a.ipynb", '{"cells": [3, {"cell_type": "code", "source": null}], "metadata": {"kernelspec": "x"}}', False),
+    ],
+)
+def test_what_has_no_functions_is_read_all_the_same(tmp_path, name, content, unread):
+    """It has none, and pieces that cannot be read are noted."""
+    (tmp_path / name).write_text(content)
+    found = read_submission(tmp_path / name)
+
+    assert found.functions == set()
+    assert bool(found.unread) is unread
+
+
+def test_a_lambda_is_a_function():
+    """Under the name that it is given."""
+    assert take_apart("s", ["sigmoid = lambda x: 1 / (1 + np.exp(-x))\nepsilon = 1e-8"]).functions == {"sigmoid"}

@@ -77,11 +77,16 @@ class Lesson:
     outputs: tuple[str, ...]
     edits: tuple[Edit, ...]
 
-    def compute(self, seed: int, edits: tuple[Edit, ...] = (), n_y: int = 1) -> Values | None:
-        """Return the outputs for the inputs of a seed, with edits; None where they cannot be computed."""
+    def compute(self, seed: int, edits: tuple[Edit, ...] = (), n_y: int = 1, *, turned: bool = False) -> Values | None:
+        """Return the outputs for the inputs of a seed, with edits; None where they cannot be computed.
+
+        Weights that are drawn `turned` are drawn in the shape (inputs, outputs).
+        """
         replaced = {edit.step: edit.expression for edit in edits}
         random = np.random.RandomState(seed)
         space: Values = {**_TOOLS, "randn": random.randn, "rand": random.rand, "RandomState": random}
+        if turned:
+            space |= {"randn": _turn(random.randn), "rand": _turn(random.rand)}
         space |= self.inputs(seed, n_y)
         try:
             with np.errstate(all="ignore"):
@@ -102,6 +107,11 @@ class Lesson:
         for one, other in itertools.combinations(self.edits, 2):
             if one.step != other.step:
                 yield one, other
+
+
+def _turn(draw: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a generator of random numbers that draws them in the transposed shape."""
+    return lambda *shape: draw(*reversed(shape)).T
 
 
 @functools.cache
@@ -163,8 +173,10 @@ def _with_grads(seed: int, n_y: int) -> Values:
 
 
 def _only_sizes(seed: int, n_y: int) -> Values:
-    """Return sizes for a random start; with several outputs large ones, by which a distribution is known."""
+    """Return sizes for a random start; with several outputs, or 0, large ones, by which a distribution is known."""
     n_x, n_h, _ = _sizes(seed)
+    if n_y == 0:
+        return {"n_x": 10, "n_h": 900, "n_y": 1}
     return {"n_x": n_x, "n_h": n_h, "n_y": n_y} if n_y == 1 else {"n_x": 60, "n_h": 50, "n_y": 40}
 
 
@@ -187,6 +199,7 @@ def _sum_edits(step: str, of: str, tail: str = "") -> tuple[Edit, ...]:
     shapes = (
         Edit("axis-missing", step, f"sum({of}){tail}", "the sum goes over everything instead of the samples"),
         Edit("keepdims-missing", step, f"sum({of}, axis=1){tail}", "keepdims=True is missing"),
+        Edit("shape-transposed", step, f"sum({of}, axis=1){tail}[None]", "its shape is the wrong way round"),
     )
     return (
         Edit("axis-wrong", step, f"sum({of}, axis=0, keepdims=True){tail}", "the sum goes over the wrong axis"),

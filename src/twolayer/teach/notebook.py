@@ -71,6 +71,35 @@ def check_notebook(course: str = "auto", hint: int = 2, only: str | None = None)
     print("\n".join(to_lines(check(_names_above(), course, only=only), hint)))
 
 
+def assert_right(
+    name: str, functions: ModuleType | Mapping[str, Any] | None = None, course: str = "auto", hint: int = 2
+) -> None:
+    """Raise an AssertionError that says what is wrong with a function, unless it is right: for tests that give points.
+
+    Parameters
+    ----------
+    name : str
+        Of the function.
+    functions : module or mapping, optional
+        Those that are defined where this is called, if it is left out.
+    course : str
+        "homework2", "planar", or "auto".
+    hint : int
+        How much is told: 1 where, 2 which term, 3 the formula.
+
+    Raises
+    ------
+    AssertionError
+        If the function is wrong, missing, or stops with an error.
+    """
+    from twolayer.teach.pages import say
+
+    marks = check(_names_above() if functions is None else functions, course, only=name)
+    wrong = [f"{mark.name}: {say(mark, hint)}" for mark in marks.functions if mark.verdict != "right"]
+    if wrong:
+        raise AssertionError(" ".join(wrong))
+
+
 def show_figures() -> None:
     """Take the functions defined above through the whole assignment, and compare each printed figure."""
     from twolayer import course

@@ -24,7 +24,7 @@ def say(mark: Mark, hint: int = 2) -> str:
         raise SettingError(f"`hint` must be 1, 2 or 3; got {hint}.")
     if mark.verdict != "wrong" or not mark.hints:
         return mark.message
-    told = mark.hints[min(hint, 2) - 1] if hint < MOST_HINTS else f"{mark.hints[min(1, len(mark.hints) - 1)]}"
+    told = mark.hints[min(hint, 2, len(mark.hints)) - 1]
     formula = f" It should be {mark.hints[2]}" if hint == MOST_HINTS and len(mark.hints) == MOST_HINTS else ""
     return f"{told}{formula}"
 
@@ -36,8 +36,11 @@ def to_lines(marks: Marks, hint: int = 2) -> list[str]:
         f"{_SIGNS[mark.verdict]} {mark.name:<{width}}  {mark.verdict:<9}  {say(mark, hint)}" for mark in marks.functions
     ]
     lines += ["", f"{marks.points:g} of {marks.most_points:g} points ({marks.course})."]
+    lines += marks.notes
     if marks.n_left_out:
-        lines.append(f"{marks.n_left_out} statements that load, draw, print or train were left out.")
+        were = "statement that loads, draws, prints or trains was" if marks.n_left_out == 1 else (
+            "statements that load, draw, print or train were")  # fmt: skip
+        lines.append(f"{marks.n_left_out} {were} left out.")
     return lines
 
 

@@ -22,6 +22,7 @@ from twolayer.aliases import Array
 from twolayer.teach.submission import Part
 
 _RUNNER = Path(__file__).with_name("static") / "runner.py"
+_DIGITS = Path(__file__).parents[1] / "data" / "mnist_files"
 _MOST_STARTS = 8  # of one submission, each after a call that did not end
 _MOST_ANSWER = 32 * 2**20  # bytes
 
@@ -39,6 +40,8 @@ class Call:
     arguments : tuple
     replaced : tuple of str
         Names of functions that are the course's own during the call.
+    convention : str
+        In which these take and give arrays; empty for their own.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Call:
     seed: int
     arguments: tuple[Any, ...]
     replaced: tuple[str, ...]
+    convention: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,18 @@ class Answer:
     error: str | None = None
 
 
+class Answers(dict[str, Answer]):
+    """Answers by the names of the calls.
+
+    Attributes
+    ----------
+    digits : bool
+        The submission loaded TensorFlow's MNIST, and got ours.
+    """
+
+    digits = False
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a submission may take: seconds in all, and bytes of memory."""
@@ -64,7 +80,7 @@ class Limits:
     memory: int = 2 * 2**30
 
 
-def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limits) -> dict[str, Answer]:
+def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limits) -> Answers:
     """Run a submission's definitions and make calls; each call has an answer, whatever it does.
 
     Parameters
@@ -77,9 +93,9 @@ def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limi
 
     Returns
     -------
-    dict of str to Answer
+    Answers
     """
-    answers: dict[str, Answer] = {}
+    answers = Answers()
     skipped: set[int] = set()
     for _ in range(_MOST_STARTS):
         rest = [call for call in calls if call.id not in answers]
@@ -106,12 +122,13 @@ def run(parts: tuple[Part, ...], reference: str, calls: list[Call], limits: Limi
 
 
 def _start(
-    parts: list[tuple[int, Part]], reference: str, calls: list[Call], limits: Limits, answers: dict[str, Answer]
+    parts: list[tuple[int, Part]], reference: str, calls: list[Call], limits: Limits, answers: Answers
 ) -> tuple[dict[str, Any], bool]:
     """Start the process once; return the last thing that it said it began, and whether it came to its end."""
-    with tempfile.TemporaryDirectory(prefix="twolayer-check-") as folder:
+    with tempfile.TemporaryDirectory(prefix="twolayer-check-", ignore_cleanup_errors=True) as folder:
         request = {
-            "parts": [{"source": part.source} for _, part in parts],
+            "parts": [{"source": part.source, "function": part.function} for _, part in parts],
+            "digits": str(_DIGITS),
             "reference": reference,
             "calls": [
                 {**vars(call), "arguments": [_encode(value) for value in call.arguments]} for call in calls
@@ -120,24 +137,49 @@ def _start(
         }  # fmt: skip
         path = Path(folder, "request.json")
         path.write_text(json.dumps(request), encoding="utf-8")
-        content = _communicate([*_without_network(), sys.executable, "-I", str(_RUNNER), str(path)], folder, limits)
+        content = _communicate([*_apart(), sys.executable, "-I", str(_RUNNER), str(path)], folder, limits)
     last: dict[str, Any] = {}
     for line in content.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+            if "id" in record:
+                answers[_known(record["id"], calls)] = _read_answer(record)
+            elif "called" in record:
+                last = {"called": _known(record["called"], calls)}
+            elif "begun" in record:
+                last = {"begun": parts[record["begun"]][0]}
+            elif "digits" in record:
+                answers.digits = True
+            elif "end" in record:
+                return last, True
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):  # a submission wrote into the pipe
             break
-        if "id" in record:
-            error = record.get("error")
-            text = None if error is None else f"{error['type']}: {error['text']}".rstrip(": ")
-            answers[record["id"]] = Answer(record.get("result"), text)
-        elif "called" in record:
-            last = record
-        elif "begun" in record:
-            last = {"begun": parts[record["begun"]][0]}
-        elif "end" in record:
-            return last, True
     return last, False
+
+
+def _known(name: Any, calls: list[Call]) -> str:
+    """Return the name of a call; a KeyError if there is none."""
+    if name not in {call.id for call in calls}:
+        raise KeyError(name)
+    return str(name)
+
+
+def _read_answer(record: dict[str, Any]) -> Answer:
+    """Return an answer; an error of another form if it is none that the runner gives."""
+    if "error" in record:
+        return Answer(error=f"{record['error']['type']}: {record['error']['text']}".rstrip(": "))
+    _require_result(record["result"])
+    return Answer(record["result"])
+
+
+def _require_result(result: Any) -> None:
+    """Raise an error if something is no result as the runner encodes one."""
+    kind = result["kind"]
+    if kind == "array":
+        np.array(result["values"], dtype=float).reshape(result["shape"])
+    elif kind in ("tuple", "dict"):
+        for item in result["items"].values() if kind == "dict" else result["items"]:
+            _require_result(item)
 
 
 def _communicate(command: list[str], folder: str, limits: Limits) -> str:
@@ -204,9 +246,12 @@ def _resources(limits: Limits) -> dict[str, int]:
 
 
 @functools.cache
-def _without_network() -> list[str]:
-    """Return what to put before a command so that it has no network; nothing where the system does not allow it."""
-    for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+def _apart() -> list[str]:
+    """Return what to put before a command so that it has no network and reaches no other process, as far as may be."""
+    processes = ["--pid", "--fork", "--kill-child"]
+    for options in (["--net", *processes], ["--map-root-user", "--net", *processes], ["--net"],
+                    ["--map-root-user", "--net"]):  # fmt: skip
+        command = ["unshare", *options]
         if (
             shutil.which("unshare")
             and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from twolayer.errors import FileFormatError
 from twolayer.storage import open_file
+from twolayer.teach.loading import find_loads
 
 ENDINGS = (".ipynb", ".py")
 _MOST_BYTES = 20 * 2**20
@@ -53,6 +54,8 @@ class Submission:
         Functions whose blanks are as they were handed out.
     n_left_out : int
         Statements that were not run: they load, draw, print or train.
+    unread : tuple of str
+        What is said of pieces without a function that cannot be read.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Submission:
     broken: dict[str, str]
     untouched: frozenset[str]
     n_left_out: int
+    unread: tuple[str, ...] = ()
 
     @property
     def functions(self) -> set[str]:
@@ -107,16 +111,25 @@ def _cells(text: str, path: Path) -> list[str]:
         raise FileFormatError(f"{path} is not a notebook: it is not JSON. Save it again from Jupyter.") from None
     if not isinstance(notebook, dict):
         raise FileFormatError(f"{path} is not a notebook: it has no cells. Save it again from Jupyter.")
-    if isinstance(notebook.get("worksheets"), list):
+    if isinstance(notebook.get("worksheets"), list) or notebook.get("nbformat") in (1, 2, 3):
         raise FileFormatError(f"{path} is a notebook of version 3: open it in Jupyter and save it, which makes it new.")
-    kernel = notebook.get("metadata", {})
-    language = kernel.get("kernelspec", {}).get("language", "python") if isinstance(kernel, dict) else "python"
-    if str(language).lower() != "python":
-        raise FileFormatError(f"{path} is a notebook in {str(language)[:30]}: only Python is checked.")
+    language = _language(notebook.get("metadata"))
+    if language.lower() not in ("python", "python3", "ipython"):
+        raise FileFormatError(f"{path} is a notebook in {language[:30]}: only Python is checked.")
     cells = notebook.get("cells")
     if not isinstance(cells, list):
         raise FileFormatError(f"{path} is not a notebook: it has no cells. Save it again from Jupyter.")
     return [_source(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+
+
+def _language(metadata: Any) -> str:
+    """Return the language that a notebook says it is in; Python if it says none."""
+    metadata = metadata if isinstance(metadata, dict) else {}
+    for place, key in (("kernelspec", "language"), ("language_info", "name")):
+        inner = metadata.get(place)
+        if isinstance(inner, dict) and inner.get(key):
+            return str(inner[key])
+    return "python"
 
 
 def _source(cell: dict[str, Any]) -> str:
@@ -130,36 +143,53 @@ def take_apart(name: str, cells: list[str]) -> Submission:
     parts: list[Part] = []
     broken: dict[str, str] = {}
     untouched: set[str] = set()
+    values: list[tuple[ast.stmt, Part]] = []
     n_left_out = 0
-    for cell in cells:
-        source = _MAGIC.sub("", cell)
-        for first, chunk in _chunks(source):
-            blank = _is_blank(chunk)
-            named = re.search(r"^def\s+(\w+)", chunk, re.MULTILINE)
-            try:
-                tree = ast.parse(chunk)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                if named and blank:
-                    untouched.add(named[1])
-                elif named:
-                    broken[named[1]] = _say(error, first)
-                continue
-            for node in tree.body:
-                kept = _keep(node)
-                n_left_out += not kept
-                if not kept:
-                    continue
-                piece = ast.get_source_segment(chunk, node) or ""
-                function = node.name if isinstance(node, ast.FunctionDef) else None
-                if isinstance(node, ast.FunctionDef) and (blank or _says_nothing(node)):
-                    untouched.add(node.name)
-                    if not _says_nothing(node):
-                        parts.append(Part(piece, first + node.lineno, function))
-                    continue
+    unread: list[str] = []
+    for first, chunk in (each for cell in cells for each in _chunks(_MAGIC.sub("", cell))):
+        blank = _is_blank(chunk)
+        tree = _parse(chunk, first, broken, untouched, unread)
+        for node in tree.body:
+            function = _name_of(node)
+            part = Part(_piece(chunk, node), first + node.lineno, function)
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+                values.append((node, part))
+            if not _keep(node):
+                n_left_out += 1
+            elif isinstance(node, ast.FunctionDef) and (blank or _says_nothing(node)):
+                untouched.add(node.name)
+                parts += [] if _says_nothing(node) else [part]
+            else:
                 untouched.discard(function or "")
                 broken.pop(function or "", None)
-                parts.append(Part(piece, first + node.lineno, function))
-    return Submission(name, tuple(parts), broken, frozenset(untouched), n_left_out)
+                parts.append(part)
+    own = {part.function for part in parts if part.function}
+    needed = find_loads([part.source for part in parts if part.function], [node for node, _ in values], own)
+    parts += [part for node, part in values if node in needed]  # after the imports, and before any function is called
+    n_left_out -= sum(not _keep(node) for node in needed)
+    return Submission(name, tuple(parts), broken, frozenset(untouched), n_left_out, tuple(unread))
+
+
+def _name_of(node: ast.stmt) -> str | None:
+    """Return the name of the function that a statement defines, by def or as a lambda."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return node.name if isinstance(node, ast.FunctionDef) else None
+
+
+def _parse(chunk: str, first: int, broken: dict[str, str], untouched: set[str], unread: list[str]) -> ast.Module:
+    """Return a chunk as a tree; one that cannot be parsed is empty, and it or its function is noted."""
+    try:
+        return ast.parse(chunk)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        named = re.search(r"^def\s+(\w+)", chunk, re.MULTILINE)
+        if named and _is_blank(chunk):
+            untouched.add(named[1])
+        elif named:
+            broken[named[1]] = _say(error, first)
+        else:
+            unread.append(_say(error, first))
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _chunks(source: str) -> list[tuple[int, str]]:
@@ -172,11 +202,23 @@ def _chunks(source: str) -> list[tuple[int, str]]:
         starts = sorted({0, *starts}) if lines else []
         return [(a, "".join(lines[a:b])) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
     lines, pieces = source.splitlines(keepends=True), []
-    for node, following in zip(tree.body, [*tree.body[1:], None], strict=True):
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]) - 1
-        end = len(lines) if following is None else following.lineno - 1
+    for node, following in zip(tree.body, [*tree.body[1:], None], strict=False):
+        first = _first_line(node) - 1
+        end = len(lines) if following is None else _first_line(following) - 1
         pieces.append((first, "".join(lines[first:end])))
     return pieces
+
+
+def _first_line(node: ast.stmt) -> int:
+    """Return the line that a statement begins in: that of its first decorator, where it has some."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _piece(chunk: str, node: ast.stmt) -> str:
+    """Return the source of a statement, with its decorators."""
+    decorators = [f"@{ast.get_source_segment(chunk, each)}\n" for each in getattr(node, "decorator_list", [])]
+    return "".join(decorators) + (ast.get_source_segment(chunk, node) or "")
 
 
 def _is_blank(chunk: str) -> bool:
