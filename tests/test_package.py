@@ -59,6 +59,8 @@ ROOMS = (
     "evaluation/pictures",
     "export",
     "runs",
+    "cluster",
+    "racing",
     "sweeps",
     "report",
     "teach",

@@ -20,6 +20,7 @@ from twolayer.evaluation import (
     find_sets,
     jackknife_plus_sets,
     judge_sets,
+    least_samples,
     try_sets,
     with_sets,
     with_threshold,
@@ -54,6 +55,17 @@ def test_sets_hold_so_many_of_the_samples_that_they_were_found_by(seed, m, cover
     assert (own >= sets.least).sum() >= coverage * (m + 1)
     assert (own > sets.least * 1.0001).sum() < coverage * (m + 1) or sets.least == 0
     assert sets.n_samples == m
+
+
+@given(st.integers(1, 200).map(lambda n: n / 201))
+def test_as_many_samples_as_are_needed_suffice(coverage):
+    """And one fewer do not."""
+    P, y = (each[: least_samples(coverage)] for each in draw_probabilities(250, 3, 0))
+
+    find_sets(P, y, range(3), coverage)
+    if len(y) > 1:
+        with pytest.raises(DataError, match="needs at least"):
+            find_sets(P[1:], y[1:], range(3), coverage)
 
 
 def test_jackknife_plus_needs_no_samples_set_aside():

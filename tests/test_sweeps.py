@@ -8,7 +8,8 @@ import pytest
 
 import twolayer
 from twolayer.errors import DataError, SettingError
-from twolayer.sweeps import MOST_TRAININGS, RESULTS_FILE, Store, make_points, run_points, summarize
+from twolayer.fit import to_dataset
+from twolayer.sweeps import MOST_TRAININGS, RESULTS_FILE, Store, _units_in_use, make_points, run_points, summarize
 
 PLAIN = {"recipe": "none", "max_iter": 20}
 GRID = {"n_hidden": [2, 5], "learning_rate": [0.1, 1.0]}
@@ -97,6 +98,36 @@ def test_what_is_known_is_not_computed_twice(samples, tmp_path):
     assert_alike(twolayer.sweep(*samples, GRID, folder=tmp_path, **PLAIN), whole)
 
 
+def test_a_budget_trains_the_better_half_again(samples, tmp_path):
+    """Drawn choices, within the budget; the best was trained most often, and the same command again trains nothing."""
+    grid = {"n_hidden": "2..8", "learning_rate": "0.001..3"}
+    arguments = {"seeds": 3, "draws": 8, "budget": 13, "folder": tmp_path, **PLAIN}
+    records = twolayer.sweep(*samples, grid, **arguments)
+    found = summarize(records, list(grid))
+
+    assert len(records) == 13
+    assert [each.n for each in found] == [3, 2, 2, 2, 1, 1, 1, 1]
+    assert all(2 <= record["n_hidden"] <= 8 and 0.001 <= record["learning_rate"] <= 3 for record in records)
+    before = (tmp_path / RESULTS_FILE).read_bytes()
+    assert twolayer.sweep(*samples, grid, **arguments) == records
+    assert (tmp_path / RESULTS_FILE).read_bytes() == before
+
+
+def test_units_in_use_are_those_that_move_the_logits(samples):
+    """From one to all of them; twins count once each, and a unit that is switched off does not."""
+    (record,) = twolayer.sweep(*samples, {"n_hidden": [5]}, **PLAIN)
+    start = {
+        "W1": np.ones((4, 4)),
+        "b1": np.zeros((4, 1)),
+        "W2": np.array([[1.0, 1.0, 1.0, 0.0]]),
+        "b2": np.zeros((1, 1)),
+    }
+    dataset = to_dataset(*samples)
+
+    assert 1 <= record["units_in_use"] <= 5
+    assert _units_in_use(twolayer.Model(start, (0, 1), (4,)), dataset) == pytest.approx(3)
+
+
 def test_a_summary_is_over_seeds_and_folds(samples):
     """Mean and spread, the most accurate first."""
     records = twolayer.sweep(*samples, GRID, seeds=3, **PLAIN)
@@ -147,13 +178,25 @@ def test_the_command_ends_with_a_table_and_the_best_run(call, refused, tmp_path,
 
     code, out, err = call("sweep", *options)
     assert (code, err) == (0, "")
-    assert out.splitlines()[0].split() == ["n", "hidden", "accuracy", "training", "trainings", "s", "each"]
+    assert out.splitlines()[0].split() == [
+        "n",
+        "hidden",
+        "accuracy",
+        "training",
+        "units",
+        "in",
+        "use",
+        "trainings",
+        "s",
+        "each",
+    ]
     assert "is the run sweeps/table.csv-" in out
     record = json.loads(call("sweep", *options, "--json")[1])
     assert len(record["trainings"]) == 4
     assert record["best_run"].endswith("best-2")
     assert call("predict", record["best_run"], "table.csv")[0] == 0
     (folder,) = Path("sweeps").iterdir()
+    assert (folder / "sweep.png").stat().st_size > 10_000
     assert len((folder / RESULTS_FILE).read_text().splitlines()) == 4
 
     Path("grid.toml").write_text('recipe = "none"\nmax_iter = 20\nn_hidden = [2, 4]\n')

@@ -67,6 +67,22 @@ def draw_errors(ax: "Axes", epochs: Sequence[Epoch]) -> list["Line2D"]:
     return lines
 
 
+def draw_choices(
+    ax: "Axes", x: Sequence[Any], y: Sequence[float], error: Sequence[float], name: str, label: str
+) -> None:
+    """Draw a figure of each choice over its value of a setting, with its spread; what is no number by its name."""
+    are_numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in x)
+    places = list(x) if are_numbers else list(range(len(x)))
+    order = sorted(range(len(x)), key=lambda k: places[k])
+    ax.errorbar([places[k] for k in order], [y[k] for k in order], [error[k] for k in order], marker="o", capsize=3)
+    if not are_numbers:
+        ax.set_xticks(places, [shorten(str(each), _NAME_LENGTH) for each in x], rotation=30, ha="right", **_PLAIN)
+    elif min(places) > 0 and max(places) >= 20 * min(places):
+        ax.set_xscale("log")
+    ax.set(xlabel=name.replace("_", " "), ylabel=label)
+    ax.grid(visible=True, alpha=0.3)
+
+
 def draw_units(ax: "Axes", model: Model) -> "AxesImage":
     """Draw the weights of each hidden unit, all on one symmetric diverging scale.
 

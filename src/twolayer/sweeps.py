@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from twolayer.aliases import Array
+from twolayer.cluster import Cluster, connect
 from twolayer.data.dataset import Dataset
 from twolayer.data.rows import MemoryRows
 from twolayer.data.split import hold_out
 from twolayer.errors import DataError, SettingError
 from twolayer.fit import fit, fit_models, to_dataset
-from twolayer.settings import Settings, setting_fields
+from twolayer.model import Model
+from twolayer.racing import Budget, Range, draw_choices, race
+from twolayer.settings import Kind, Settings, setting_fields
 
 MOST_TRAININGS = 100_000
 RESULTS_FILE = "results.jsonl"
@@ -56,8 +59,8 @@ class Summary:
         Those that differ, without the seed.
     accuracy, spread : float
         Mean and standard deviation of the accuracy on samples that were not learned from.
-    train_accuracy, seconds : float
-        Means.
+    train_accuracy, units_in_use, seconds : float
+        Means; units in use are those that move the logits.
     n : int
         Number of trainings.
     """
@@ -66,21 +69,27 @@ class Summary:
     accuracy: float
     spread: float
     train_accuracy: float
+    units_in_use: float
     seconds: float
     n: int
 
 
-def make_points(grid: Mapping[str, Sequence[Any]], n_seeds: int = 1, n_folds: int = 1, seed: int = 0) -> list[Point]:
-    """Return all trainings of a grid.
+def make_points(
+    grid: Mapping[str, Sequence[Any]], n_seeds: int = 1, n_folds: int = 1, seed: int = 0, draws: int | None = None
+) -> list[Point]:
+    """Return all trainings of a grid, or of choices that are drawn from it.
 
     Parameters
     ----------
     grid : mapping of a setting's name to its values
+        Or to a range to draw from, such as "0.01..10".
     n_seeds : int
         How many seeds, from `seed` on; unless `random_state` is in the grid.
     n_folds : int
         1 holds out a fifth, more are cross-validation.
     seed : int
+    draws : int, optional
+        How many choices are drawn at random.
 
     Returns
     -------
@@ -95,22 +104,44 @@ def make_points(grid: Mapping[str, Sequence[Any]], n_seeds: int = 1, n_folds: in
     strange = next((name for name in grid if name not in kinds), None)
     if strange is not None:
         raise SettingError(f"There is no setting `{strange}`: the settings are {', '.join(kinds)}.")
-    for name, number in (("seeds", n_seeds), ("cv", n_folds)):
+    for name, number in (("seeds", n_seeds), ("cv", n_folds), ("draws", 1 if draws is None else draws)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise SettingError(f"`{name}` must be a whole number of at least 1; got {number}.")
-    values = {name: [kinds[name].check(name, value) for value in listed] for name, listed in grid.items()}
+    values = {name: _check_values(name, kinds[name], listed, drawn=draws is not None) for name, listed in grid.items()}
     if "random_state" not in values:
         values["random_state"] = list(range(seed, seed + n_seeds))
-    n = math.prod(len(listed) for listed in values.values()) * n_folds
+    repeats = {"random_state": values.pop("random_state")} if draws is not None else {}
+    sizes = [1 if isinstance(each, Range) else len(each) for each in values.values()]
+    n_choices = math.prod(sizes) if draws is None or 0 in sizes else draws
+    n = n_choices * len(repeats.get("random_state", [0])) * n_folds
     if not 1 <= n <= MOST_TRAININGS:
         raise SettingError(f"A sweep has from 1 to {MOST_TRAININGS:,} trainings; this grid has {n:,}.")
-    names = list(values)
+    choices = _all_choices(values) if draws is None else draw_choices(values, draws, seed)
     points = [
-        Point(tuple(zip(names, chosen, strict=True)), fold)
-        for chosen in itertools.product(*values.values())
+        Point((*choice, *repeat), fold)
+        for choice in choices
+        for repeat in _all_choices(repeats)
         for fold in range(n_folds)
     ]
     return list(dict.fromkeys(points))
+
+
+def _check_values(name: str, kind: Kind, listed: Any, *, drawn: bool) -> Any:
+    """Return the values of a setting, checked, or the range that they are drawn from, whose ends are."""
+    single = [listed] if isinstance(listed, str) else list(listed)
+    span = Range.of(single[0]) if len(single) == 1 else None
+    if span is None:
+        return [kind.check(name, value) for value in single]
+    for end in (span.low, span.high):
+        kind.check(name, int(end) if span.is_whole else end)
+    if not drawn:
+        raise SettingError(f"`{name}` is a range, {single[0]}: say with `draws` how many choices are drawn.")
+    return span
+
+
+def _all_choices(values: Mapping[str, Any]) -> list[tuple[tuple[str, Any], ...]]:
+    """Return all combinations of values."""
+    return [tuple(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
 
 
 def sweep(
@@ -121,6 +152,9 @@ def sweep(
     seeds: int = 1,
     cv: int = 1,
     jobs: int = 1,
+    draws: int | None = None,
+    budget: int | str | None = None,
+    cluster: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> list[Record]:
@@ -130,13 +164,20 @@ def sweep(
     ----------
     X, y : samples and their classes, as `fit_model` takes them
     grid : mapping of a setting's name to its values
-        For example {"n_hidden": [5, 10, 20], "learning_rate": [0.1, 1.0]}.
+        For example {"n_hidden": [5, 10, 20], "learning_rate": [0.1, 1.0]}; with `draws` also ranges, "0.01..10".
     seeds : int
         How many seeds each.
     cv : int
         Folds of cross-validation; with 1, a fifth of the samples is held out.
     jobs : int
         How many processes train; 1 trains in this one, side by side where networks can be.
+    draws : int, optional
+        How many choices are drawn from the grid; without it, all are trained.
+    budget : int or str, optional
+        How many trainings, or seconds ("90s"), are spent: each choice is trained once, the better half with another
+        seed or fold, and so on.
+    cluster : str, optional
+        Train on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, or local:N.
     folder : path, optional
         Where results are kept, and found again; each is computed once.
     **settings
@@ -146,7 +187,7 @@ def sweep(
     -------
     list of dict
         For each training its settings, `accuracy` and `log_loss` on the samples that were held out, `train_accuracy`,
-        `iterations`, `status` and `seconds`; pandas.DataFrame takes it as it is.
+        `units_in_use`, `iterations`, `status` and `seconds`; pandas.DataFrame takes it as it is.
 
     Raises
     ------
@@ -154,10 +195,13 @@ def sweep(
         If a setting, the grid or the samples are not allowed.
     """
     dataset = to_dataset(X, y)
-    points = make_points(grid, seeds, cv, int(settings.pop("random_state", 0)))
+    points = make_points(grid, seeds, cv, int(settings.pop("random_state", 0)), draws)
     store = None if folder is None else Store(Path(folder))
-    base = _base(settings)
-    return run_points(points, lambda _: dataset, base, n_folds=cv, jobs=jobs, store=store)
+    base, limit = _base(settings), Budget.of(budget)
+    with contextlib.nullcontext() if cluster is None else connect(cluster) as workers:
+        return run_points(
+            points, lambda _: dataset, base, n_folds=cv, jobs=jobs, cluster=workers, budget=limit, store=store
+        )
 
 
 def _base(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,10 +252,14 @@ def run_points(
     *,
     n_folds: int = 1,
     jobs: int = 1,
+    cluster: Cluster | None = None,
+    budget: Budget | None = None,
     store: Store | None = None,
     on_result: Callable[[int, Record], None] | None = None,
 ) -> list[Record]:
     """Train for all points, and return their records in order; those that a store knows are not trained again.
+
+    With a budget, it is for as many as are trained.
 
     Parameters
     ----------
@@ -221,6 +269,9 @@ def run_points(
     base : mapping
         Settings of all trainings.
     n_folds, jobs : int
+    cluster : Cluster, optional
+        What trains instead of this machine.
+    budget : Budget, optional
     store : Store, optional
     on_result : callable, optional
         Called with the number of results so far and the newest one.
@@ -230,24 +281,43 @@ def run_points(
     list of dict
     """
     found: dict[str, Record] = {} if store is None else store.read()
-    rest = [point for point in points if point.key not in found]
-    n_done = len(points) - len(rest)
-    for point, record in _train_all(rest, load, base, n_folds, jobs):
-        found[point.key] = record
-        if store is not None:
-            store.add(point, record)
-        n_done += 1
-        if on_result:
-            on_result(n_done, record)
-    return [found[point.key] for point in points]
+    datasets: dict[tuple[Any, ...], Dataset] = {}
+    n_done = 0
+
+    def train(wanted: Sequence[Point]) -> list[Record]:
+        """Train for points that are not known yet, and return the records of all."""
+        nonlocal n_done
+        rest = [point for point in wanted if point.key not in found]
+        n_done += len(wanted) - len(rest)
+        for point, record in _train_all(rest, load, base, n_folds, jobs, cluster, datasets):
+            found[point.key] = record
+            if store is not None:
+                store.add(point, record)
+            n_done += 1
+            if on_result:
+                on_result(n_done, record)
+        return [found[point.key] for point in wanted]
+
+    if budget is None:
+        return train(points)
+    choices: dict[str, list[Point]] = {}
+    for point in points:
+        choices.setdefault(json.dumps([each for each in point.changes if each[0] != "random_state"]), []).append(point)
+    done = race(choices, budget, lambda some: [(each["accuracy"], each["log_loss"]) for each in train(some)])
+    return [found[point.key] for point in done]
 
 
 def _train_all(
-    points: Sequence[Point], load: Callable[[Settings], Dataset], base: Mapping[str, Any], n_folds: int, jobs: int
+    points: Sequence[Point],
+    load: Callable[[Settings], Dataset],
+    base: Mapping[str, Any],
+    n_folds: int,
+    jobs: int,
+    cluster: Cluster | None,
+    datasets: dict[tuple[Any, ...], Dataset],
 ) -> Iterator[tuple[Point, Record]]:
-    """Yield points with their records, as they come."""
-    batches = list(_batches(points, base, 1 if jobs > 1 else _MOST_AT_ONCE))
-    datasets: dict[tuple[Any, ...], Dataset] = {}
+    """Yield points with their records, as they come; data sets that were loaded are kept."""
+    batches = list(_batches(points, base, 1 if jobs > 1 or cluster is not None else _MOST_AT_ONCE))
     work = []
     for batch in batches:
         own = Settings.make({**base, **dict(batch[0].changes)})
@@ -255,6 +325,10 @@ def _train_all(
         if kind not in datasets:
             datasets[kind] = _check_dataset(load(own))
         work.append((batch, datasets[kind], dict(base), n_folds))
+    if cluster is not None:
+        for pairs in cluster.run(_train_batch, work):
+            yield from pairs
+        return
     if jobs == 1:
         for job in work:
             yield from _train_batch(*job)
@@ -314,9 +388,18 @@ def _train_batch(
         records.append((point, {
             **dict(point.changes), "fold": point.fold, "accuracy": float((P.argmax(axis=1) == codes).mean()),
             "log_loss": float(-np.log(likely).mean()), "train_accuracy": result.train_correct / result.n_train,
+            "units_in_use": _units_in_use(model, judged),
             "iterations": result.n_iter, "status": str(result.status), "seconds": result.seconds / len(points),
         }))  # fmt: skip
     return records
+
+
+def _units_in_use(model: Model, judged: Dataset) -> float:
+    """Return how many hidden units move the logits: (sum v)^2 / sum v^2 of the variances v of their terms."""
+    A1 = model.transform(judged.rows).astype(np.float64)
+    moved = A1.var(axis=0) * (model.parameters["W2"].astype(np.float64) ** 2).sum(axis=0)
+    total = float((moved**2).sum())
+    return float(moved.sum() ** 2 / total) if total > 0 else 0.0
 
 
 def _split(dataset: Dataset, fold: int, n_folds: int) -> tuple[Dataset, Dataset]:
@@ -343,6 +426,8 @@ def _folds(codes: Array, n_folds: int) -> Array:
 def summarize(records: Sequence[Record], names: Sequence[str]) -> list[Summary]:
     """Return each choice of settings with its figures over seeds and folds, the most accurate first.
 
+    Those that were trained more often than others, as they won a race, come before these.
+
     Parameters
     ----------
     records : sequence of dict
@@ -365,8 +450,9 @@ def summarize(records: Sequence[Record], names: Sequence[str]) -> list[Summary]:
                 accuracy=float(accuracy.mean()),
                 spread=float(accuracy.std(ddof=1)) if len(group) > 1 else 0.0,
                 train_accuracy=float(np.mean([record["train_accuracy"] for record in group])),
+                units_in_use=float(np.mean([record.get("units_in_use", math.nan) for record in group])),
                 seconds=float(np.mean([record["seconds"] for record in group])),
                 n=len(group),
             )
         )
-    return sorted(found, key=lambda each: (-each.accuracy, each.seconds))
+    return sorted(found, key=lambda each: (-each.n, -each.accuracy, each.seconds))

@@ -64,7 +64,7 @@ def calibrate(
     from twolayer.cli.output import print_json, print_table
     from twolayer.data.sources import read_for
     from twolayer.evaluation import calibrate as cool
-    from twolayer.evaluation import choose_threshold, find_sets, try_sets, with_threshold
+    from twolayer.evaluation import choose_threshold, find_sets, least_samples, try_sets, with_threshold
     from twolayer.files.model_file import to_bytes
     from twolayer.runs.folder import MODEL_FILE, read_model
     from twolayer.storage import check_other_file, replace_file
@@ -83,16 +83,17 @@ def calibrate(
         found["threshold"] = choose_threshold(new.predict_proba(one.rows), labels, classes, threshold).value
         new = with_threshold(new, found["threshold"])
     P = new.predict_proba(other.rows)
-    tried = try_sets(P, judged, classes, coverage)
-    new = replace(new, sets=find_sets(P, judged, classes, coverage))
+    sets = find_sets(P, judged, classes, coverage)
+    new = replace(new, sets=sets)
+    tried = try_sets(P, judged, classes, coverage) if len(judged) >= 2 * least_samples(coverage) else None
     before = network.predict_proba(other.rows)
     figures = [_judge(*each, judged, classes) for each in ((before, before), (P, sure))]
     replace_file(target, to_bytes(new))
     if as_json:
-        sets = {"asked": coverage, "least_probability": new.sets.least if new.sets else None, **vars(tried)}
+        told = {"asked": coverage, "least_probability": sets.least, **(vars(tried) if tried else {})}
         print_json({
             "model": str(model), "data": data, "out": str(target), "samples": samples.n_samples, **found,
-            "before": figures[0], "after": figures[1], "sets": sets,
+            "before": figures[0], "after": figures[1], "sets": told,
         })  # fmt: skip
         return
     for name, value in found.items():
@@ -105,8 +106,12 @@ def calibrate(
     click.echo(f"\n{sets_in_words(tried, coverage)}\n\nThe new model is in {target}.")
 
 
-def sets_in_words(found: "SetFigures", coverage: float) -> str:
-    """Return how good prediction sets are."""
+def sets_in_words(found: "SetFigures | None", coverage: float) -> str:
+    """Return how good prediction sets are; None stands for too few samples to tell."""
+    if found is None:
+        return (
+            f"Prediction sets of at least {100 * coverage:g} %: too few samples to tell how often they hold the class."
+        )
     held, low, high = (f"{100 * share:.2f}" for share in (found.coverage, found.low, found.high))
     return (
         f"Prediction sets of at least {100 * coverage:g} %: they hold the true class of {held} % of the samples"

@@ -3,7 +3,7 @@
 EXAMPLES = {
     "sweep": (
         "twolayer sweep people.csv --target income --hidden 5,10 --seeds 2",
-        "twolayer sweep --hidden 5,10 --learning-rate 0.01,1 --recipe none --iterations 10",
+        "twolayer sweep --hidden 5..50 --learning-rate 0.01..10 --recipe none --iterations 10 --draws 6 --budget 8",
     ),
     "predict": (
         "twolayer predict runs/people new.csv --out classes.csv",

@@ -34,6 +34,15 @@ def _lists(command: _Decorated) -> _Decorated:
 @click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
 @click.option("--cv", type=int, default=1, show_default=True, help="Folds of cross-validation; 1 holds out a fifth.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes that train.")
+@click.option("--draws", type=int, help="Draw so many choices at random, also from ranges such as 0.01..10.")
+@click.option(
+    "--budget",
+    metavar="N|SECONDSs",
+    help="Spend so many trainings, or seconds (90s): the better half is trained again.",
+)
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, local:N."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("sweeps"), help="Folder.  [default: sweeps]")
 @json_option
 def sweep(
@@ -43,6 +52,9 @@ def sweep(
     seed: int,
     cv: int,
     jobs: int,
+    draws: int | None,
+    budget: str | None,
+    cluster: str | None,
     out: Path,
     as_json: bool,
     **values: Any,
@@ -54,9 +66,13 @@ def sweep(
     the accuracy on samples that were not learned from; the test samples are left for the best choice, which is trained
     as a run in the folder.
     """
-    from twolayer.cli.output import print_json
+    from contextlib import nullcontext
+
+    from twolayer.cli.output import print_json, print_line
+    from twolayer.cluster import connect
     from twolayer.data.sources import load
     from twolayer.errors import SettingError
+    from twolayer.racing import Budget, Range
     from twolayer.runs.request import Request
     from twolayer.runs.run import run
     from twolayer.sweeps import Store, make_points, run_points, summarize
@@ -65,23 +81,24 @@ def sweep(
         raise SettingError(f"`jobs` must be a whole number of at least 1; got {jobs}.")
     request = DataRequest(**taken(DataRequest, values))
     lists = _read_grid(grid) | _read_options(values)
-    base = {name: listed[0] for name, listed in lists.items() if len(listed) == 1}
-    several = {name: listed for name, listed in lists.items() if len(listed) != 1}
-    points = make_points(several, seeds, cv, seed)
+    base = {name: listed[0] for name, listed in lists.items() if len(listed) == 1 and Range.of(listed[0]) is None}
+    several = {name: listed for name, listed in lists.items() if name not in base}
+    points, limit = make_points(several, seeds, cv, seed, draws), Budget.of(budget)
     Settings.make(base)
     folder = out / _name(request.data, base, cv)
-    with _bar(len(points)) as show:
+    with connect(cluster, print_line) if cluster else nullcontext() as workers, _bar(len(points)) as show:
         records = run_points(
             points, lambda settings: load(request, settings), {"n_threads": 1, **base},
-            n_folds=cv, jobs=jobs, store=Store(folder), on_result=show,
+            n_folds=cv, jobs=jobs, cluster=workers, budget=limit, store=Store(folder), on_result=show,
         )  # fmt: skip
     names = list(several)
     found = summarize(records, names)
     best = Settings.make({**base, **found[0].settings, "random_state": seed})
     target = _free(folder)
     outcome = run(Request(request, best), target)
+    picture = _draw(found, names, folder)
     if as_json:
-        print_json({"folder": str(folder), "best_run": str(target), "trainings": records,
+        print_json({"folder": str(folder), "picture": picture, "best_run": str(target), "trainings": records,
                     "choices": [vars(each) for each in found]})  # fmt: skip
         return 0
     _print(found, names, folder)
@@ -171,16 +188,49 @@ def _bar(total: int) -> Any:
     return bar()
 
 
+def _draw(found: list[Any], names: list[str], folder: Path) -> str | None:
+    """Draw accuracy and units in use over the setting that has most values; the best choice of the others at each."""
+    from twolayer.plots import draw_choices, render
+    from twolayer.storage import replace_file
+
+    if len(found) < 2:
+        return None
+    values = {name: list(dict.fromkeys(each.settings[name] for each in found)) for name in names}
+    name = max(names, key=lambda each: (len(values[each]), each == "n_hidden"))
+    best = [next(each for each in found if each.settings[name] == value) for value in values[name]]
+    accuracy, spread = (
+        [100 * number for number in numbers] for numbers in zip(*((b.accuracy, b.spread) for b in best), strict=True)
+    )
+    used = [each.units_in_use for each in best]
+    content = render(
+        [
+            lambda ax: draw_choices(ax, values[name], accuracy, spread, name, "accuracy, %"),
+            lambda ax: draw_choices(ax, values[name], used, [0.0] * len(used), name, "hidden units in use"),
+        ],
+        (9.0, 3.8),
+    )
+    replace_file(folder / "sweep.png", content)
+    return str(folder / "sweep.png")
+
+
 def _print(found: list[Any], names: list[str], folder: Path) -> None:
     """Print the choices, the most accurate first."""
     from twolayer.cli.output import print_table
 
     rows = [
         (*(str(each.settings[name]) for name in names), f"{100 * each.accuracy:.2f} ± {100 * each.spread:.2f} %",
-         f"{100 * each.train_accuracy:.2f} %", f"{each.n}", f"{each.seconds:.2f}")
+         f"{100 * each.train_accuracy:.2f} %", f"{each.units_in_use:.1f}", f"{each.n}", f"{each.seconds:.2f}")
         for each in found[:_MOST_SHOWN]
     ]  # fmt: skip
-    header = (*(name.replace("_", " ") for name in names), "accuracy", "training", "trainings", "s each")
+    header = (
+        *(name.replace("_", " ") for name in names),
+        "accuracy",
+        "training",
+        "units in use",
+        "trainings",
+        "s each",
+    )
     print_table(rows, header, tuple(range(len(names), len(header))))
     more = f" ({len(found) - _MOST_SHOWN:,} more choices there)" if len(found) > _MOST_SHOWN else ""
-    click.echo(f"\nAll results are in {folder}{more}.")
+    picture = f", the picture is {folder / 'sweep.png'}" if len(found) > 1 else ""
+    click.echo(f"\nAll results are in {folder}{more}{picture}.")

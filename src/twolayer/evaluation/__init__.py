@@ -18,5 +18,6 @@ from twolayer.evaluation.sets import SetFigures as SetFigures
 from twolayer.evaluation.sets import find_sets as find_sets
 from twolayer.evaluation.sets import jackknife_plus_sets as jackknife_plus_sets
 from twolayer.evaluation.sets import judge_sets as judge_sets
+from twolayer.evaluation.sets import least_samples as least_samples
 from twolayer.evaluation.sets import try_sets as try_sets
 from twolayer.evaluation.sets import with_sets as with_sets

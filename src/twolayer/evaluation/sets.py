@@ -73,10 +73,24 @@ def find_sets(probabilities: Any, y: Any, classes: Sequence[Label], coverage: fl
     P, codes = check_probabilities(probabilities, y, classes)
     rank = math.ceil(share * (len(codes) + 1))
     if rank > len(codes):
-        needed = math.ceil(share / (1 - share))
-        raise DataError(f"A coverage of {share:g} needs at least {needed:,} samples; got {len(codes):,}.")
+        raise DataError(f"A coverage of {share:g} needs at least {least_samples(share):,} samples; got {len(codes):,}.")
     least = float(np.sort(P[np.arange(len(codes)), codes])[::-1][rank - 1])
     return PredictionSets(share, least * (1 - _ROUNDING), len(codes))
+
+
+def least_samples(coverage: float) -> int:
+    """Return how many samples a coverage needs at least: so many that one may be left out of the sets.
+
+    Parameters
+    ----------
+    coverage : float
+        Greater than 0, less than 1.
+
+    Returns
+    -------
+    int
+    """
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def with_sets(model: Model, X: Any, y: Any, coverage: float = 0.9) -> Model:
