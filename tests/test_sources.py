@@ -1,6 +1,7 @@
 """One name for every source: to learn from, the same whether memory holds it or not, and for a trained model."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -441,7 +442,8 @@ def train_within(*arguments):
         resource.setrlimit(resource.RLIMIT_STACK, (2**21, 2**21))  # each thread's counts as a whole
 
     command = [sys.executable, "-c", TRAIN, *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=allow)
+    heaps = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # how many threads make of their own depends on the moment
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=allow, env=heaps)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
