@@ -55,7 +55,6 @@ def solved(change=("", "")):
 @pytest.mark.parametrize("example", ["otter"], indirect=True)
 def test_the_tests_of_otter_ask_twolayer(example, monkeypatch):
     """Each passes for a right function, and says of a wrong one what is wrong; without Otter-Grader."""
-
     monkeypatch.setitem(sys.modules, "otter", types.ModuleType("otter"))
     stand_in = types.SimpleNamespace(test_case=lambda **_: lambda function: function)
     monkeypatch.setitem(sys.modules, "otter.test_files", stand_in)
