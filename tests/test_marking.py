@@ -143,6 +143,14 @@ def test_mistakes_are_named_in_every_convention(half):
     assert named >= 0.9 * len(variants)
 
 
+def test_two_mistakes_at_once_are_named_in_every_convention():
+    """As in the courses' own."""
+    for variant in transposed.TWO:
+        (mark,) = [each for each in mark_whole(variant.source).functions if each.verdict != "right"]
+        assert (mark.verdict, mark.quantity) == ("wrong", variant.quantity)
+        assert set((mark.mistake or "").split(" + ")) == set(variant.mistakes), (variant.source, mark)
+
+
 def test_formulas_are_in_the_convention():
     """As the student would write it."""
     product = next(each for each in transposed.WRONG if "product-transposed" in each.mistakes)

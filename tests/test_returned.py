@@ -27,6 +27,8 @@ def array(value):
         ("forward_propagation", {"kind": "tuple", "items": [{"kind": "dict", "items": {}}, array(1)]},
          "A2 comes first"),
         ("forward_propagation", {"kind": "tuple", "items": [array(1), {"kind": "dict", "items": {}}]}, "lacks Z1"),
+        ("forward_propagation", {"kind": "tuple", "items": [array(1), {"kind": "dict", "items": {
+            name: array(2) for name in ("Z1", "A1", "Z2", "A2")}}]}, "A2 in the cache is another one"),
         ("back_propagation", array(1), "must return a dictionary of dW2"),
         ("update_parameters", {"kind": "dict", "items": {"W1": array(1)}}, "lacks b1"),
         ("update_parameters", {"kind": "dict", "items": {name: {"kind": "none"} for name in ("W1", "b1", "W2", "b2")}},

@@ -135,3 +135,17 @@ def test_what_has_no_functions_is_read_all_the_same(tmp_path, name, content, unr
 def test_a_lambda_is_a_function():
     """Under the name that it is given."""
     assert take_apart("s", ["sigmoid = lambda x: 1 / (1 + np.exp(-x))\nepsilon = 1e-8"]).functions == {"sigmoid"}
+
+
+def test_what_jupyter_alone_understands_is_left_out():
+    """Magic lines, help, cells in another language; a line of Python that begins with % is none of it."""
+    assert kept("%matplotlib inline\n!ls\nnp.dot?\ndef f(x):\n    return x") == ["def f(x):\n    return x"]
+    assert kept("%%bash\nls -l | head") == []
+    assert kept("%%time\ndef f(x):\n    return x") != []
+    assert "% x" in kept("def f(x):\n    return ('%d'\n        % x)")[0]
+    assert take_apart("s", ["%%bash\nls -l | head", "np.dot?"]).unread == ()
+
+
+def test_odd_escapes_in_a_text_are_nobodys_matter():
+    """As formulas in a docstring have them."""
+    assert take_apart("s", ["def f(x):\n    '\\\\sigma'.replace('\\s', '')\n    return x"]).broken == {}

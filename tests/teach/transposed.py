@@ -196,3 +196,15 @@ WRONG = [
     _wrong(PLANAR_ROWS, "compute_cost", "-np.sum(", "np.sum(", "cost", "sign-wrong"),
     _wrong(PLANAR_ROWS, "forward_propagation", "np.tanh(Z1)", "sigmoid(Z1)", "A1", "sigmoid-for-tanh"),
 ]  # fmt: skip
+
+
+TWO = [
+    _wrong({**ROWS, _B: ROWS[_B].replace("(A2 - Y)/m *", "(A2 - Y) *")}, _B, "sigmoid_derivative(Z1)",
+           "sigmoid_derivative(A1)", "dZ2", "1/m-missing", "slope-at-activation"),
+    _wrong({**OUTPUTS_FIRST, _B: OUTPUTS_FIRST[_B].replace("dZ1.T @ X", "dZ1.T @ X / m")}, _B, "dZ2.T @ A1",
+           "dZ2.T @ Z1", "dW2", "Z-for-A", "1/m-twice"),
+    _wrong({**INPUTS_FIRST, _F: INPUTS_FIRST[_F].replace(' + parameters["b1"]', "")}, _F, "A2 = sigmoid(Z2)", "A2 = Z2",
+           "Z1", "bias-missing", "activation-missing"),
+    _wrong({**FLAT_W2, _B: FLAT_W2[_B].replace("(A2 - Y)/m", "(Y - A2)/m")}, _B, "np.sum(dZ1, axis=0)", "np.sum(dZ1)",
+           "dZ2", "sign-wrong", "axis-missing"),
+]  # fmt: skip

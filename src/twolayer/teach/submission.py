@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ _MOST_BYTES = 20 * 2**20
 _BLANK = re.compile(
     r"#+\s*Code\s+sta?rt?\b[^\n]*\n(?P<between>.*?)#+\s*(End\s+code|Code\s+end)", re.IGNORECASE | re.DOTALL
 )
-_MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)
+_MAGIC = re.compile(r"^\s*[%!?].*$|^\s*[\w.]+\?{1,2}[ \t]*$", re.MULTILINE)
+_OTHER_CELL = re.compile(r"\s*%%(?!time|timeit|capture|prun)")  # in another language, or written to a file
 _CONSTANT = (ast.Constant, ast.Lambda, ast.Name, ast.Attribute, ast.List, ast.Tuple, ast.Dict, ast.UnaryOp, ast.BinOp)
 _DEFINITION = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _HOLDERS = (ast.If, ast.Try, ast.With)
@@ -140,13 +142,20 @@ def _source(cell: dict[str, Any]) -> str:
 
 def take_apart(name: str, cells: list[str]) -> Submission:
     """Return what cells define; what cannot be read costs only itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes in a student's texts
+        return _take_apart(name, [cell for cell in cells if not _OTHER_CELL.match(cell)])
+
+
+def _take_apart(name: str, cells: list[str]) -> Submission:
+    """Return what cells define."""
     parts: list[Part] = []
     broken: dict[str, str] = {}
     untouched: set[str] = set()
     values: list[tuple[ast.stmt, Part]] = []
     n_left_out = 0
     unread: list[str] = []
-    for first, chunk in (each for cell in cells for each in _chunks(_MAGIC.sub("", cell))):
+    for first, chunk in (each for cell in cells for each in _chunks(_without_magic(cell))):
         blank = _is_blank(chunk)
         tree = _parse(chunk, first, broken, untouched, unread)
         for node in tree.body:
@@ -168,6 +177,15 @@ def take_apart(name: str, cells: list[str]) -> Submission:
     parts += [part for node, part in values if node in needed]  # after the imports, and before any function is called
     n_left_out -= sum(not _keep(node) for node in needed)
     return Submission(name, tuple(parts), broken, frozenset(untouched), n_left_out, tuple(unread))
+
+
+def _without_magic(cell: str) -> str:
+    """Return a cell without what only Jupyter understands, if it has such: a line of Python may begin with % too."""
+    try:
+        ast.parse(cell)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _MAGIC.sub("", cell)
+    return cell
 
 
 def _name_of(node: ast.stmt) -> str | None:
