@@ -21,9 +21,9 @@ DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN = [name for name, text in PAGES.items() if BLOCK.search(text)]
-# Set-up, measurements, and the graders, which tests/test_examples.py runs.
-FOR_PEOPLE = re.compile(
-    r"(\S*/)?(python3? -m (venv|benchmarks\S*)|pip install|pytest|python tests/golden\.py)\b|otter |nbgrader |python make_source\.py"
+FOR_PEOPLE = re.compile(  # set-up, measurements, and the graders, which tests/test_examples.py runs
+    r"(\S*/)?(python3? -m (venv|benchmarks\S*)|pip install|pytest|python tests/golden\.py)\b"
+    r"|otter |nbgrader |python make_source\.py"
 )
 QUICK = ("mathematics.md",)
 
