@@ -162,7 +162,8 @@ def _prepare(submission: Submission, course: str, lessons: list[Lesson], limits:
 def _find_convention(exam: Exam, answers: Mapping[str, Answer]) -> tuple[Convention, Levels]:
     """Return the convention that a submission keeps; others are tried if something is wrong in the courses' own."""
     levels = {STANDARD.name: measure(exam, answers, STANDARD)}
-    if all(right for right, _, _ in levels[STANDARD.name].values()):
+    blank = {name for name, own in exam.named.items() if own in exam.submission.untouched}
+    if all(right for name, (right, _, _) in levels[STANDARD.name].items() if name not in blank):
         return STANDARD, levels
     others = ask_in_others(exam, answers)
     levels |= {each.name: measure(exam, others, each) for each in OTHERS}
