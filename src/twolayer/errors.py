@@ -40,5 +40,9 @@ class StorageError(TwoLayerError, OSError):
     """A file could not be read or written: permission, a full disk, a folder in the way."""
 
 
+class ClusterError(TwoLayerError, ConnectionError):
+    """A cluster cannot be reached, was lost, or does not suit the training."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint could not be written, and the training went on without it."""
