@@ -195,7 +195,7 @@ def _fit_committee(
         listeners=listeners,
         stop=stop,
     )
-    return _to_model(learned.dataset, learned.result, learned.settings, learned.record), learned.result
+    return to_model(learned.dataset, learned.result, learned.settings, learned.record), learned.result
 
 
 def fit_model(
@@ -485,21 +485,25 @@ def weigh_classes(labels: Labels, class_weight: ClassWeight, sample_weight: Any 
     if class_weight is None:
         return given
     own = np.ones(len(labels)) if given is None else given
-    n_classes = len(labels.classes)
-    if class_weight == BALANCED:
-        totals = np.array([own[labels.codes == code].sum() for code in range(n_classes)])
-        factors = np.divide(totals.sum(), n_classes * totals, out=np.zeros(n_classes), where=totals > 0)
-    else:
-        weights: Mapping[Any, float] = class_weight  # type: ignore[assignment]
-        names = {label if label in weights else str(label): label for label in labels.classes}  # run.json has text
-        strange = [name for name in weights if name not in names]
-        missing = [label for name, label in names.items() if name not in weights]
-        if strange and missing:
-            message = f"`class_weight` names {strange[0]!r}, which is not a class: name {missing[0]!r} and the others."
-            raise SettingError(message)
-        factors = np.array([weights.get(name, 1.0) for name in names])
-    weighted: Array = own * factors[labels.codes]
+    totals = np.array([own[labels.codes == code].sum() for code in range(len(labels.classes))])
+    weighted: Array = own * class_factors(labels.classes, class_weight, totals)[labels.codes]
     return weighted
+
+
+def class_factors(classes: Sequence[Any], class_weight: ClassWeight, totals: Array) -> Array:
+    """Return the weight of each class, as for `weigh_classes`; `totals` are the weights of its samples added up."""
+    n_classes = len(classes)
+    if class_weight == BALANCED:
+        balanced: Array = np.divide(totals.sum(), n_classes * totals, out=np.zeros(n_classes), where=totals > 0)
+        return balanced
+    weights: Mapping[Any, float] = class_weight  # type: ignore[assignment]
+    names = {label if label in weights else str(label): label for label in classes}  # run.json has text
+    strange = [name for name in weights if name not in names]
+    missing = [label for name, label in names.items() if name not in weights]
+    if strange and missing:
+        message = f"`class_weight` names {strange[0]!r}, which is not a class: name {missing[0]!r} and the others."
+        raise SettingError(message)
+    return np.array([weights.get(name, 1.0) for name in names])
 
 
 class _Job:
@@ -556,7 +560,7 @@ class _Job:
     def model(self, result: Result, settings: Settings) -> Model:
         """Return the model of a trained network."""
         settings = replace(settings, solver=settings.solver_name, dtype=self.dtype)
-        return _to_model(self.dataset, result, settings, {})
+        return to_model(self.dataset, result, settings, {})
 
 
 def _checkpoints(
@@ -587,7 +591,7 @@ def _checkpoints(
     return Checkpoints(path, Purpose(decides, samples), _SECONDS.check("checkpoint_seconds", seconds))
 
 
-def _to_model(dataset: Dataset, result: Result, settings: Settings, more: Mapping[str, Any]) -> Model:
+def to_model(dataset: Dataset, result: Result, settings: Settings, more: Mapping[str, Any]) -> Model:
     """Return the model of a trained network."""
     labels = dataset.known_labels
     record = {name: value for name, value in settings.to_record().items() if name != "n_threads"}

@@ -34,7 +34,7 @@ _SINGLE_FOLDS = 5  # of which one network alone validates on one
 _PASS_WORK = 3e9  # multiplications of an evaluation of all members, from which there are fewer of them
 _MANY_SAMPLES = 3000
 _NARROW, _WIDE = 64, 128  # hidden units of each member
-_ITERATIONS, _QUICK_ITERATIONS = 100, 40
+_ITERATIONS, QUICK_ITERATIONS = 100, 40
 _PIXELS, _BYTE = 64, 255  # columns of images, at least, and their largest value
 _IMAGES, _MANY_IMAGES = 5000, 20_000  # from which mini-batches learn quicker than all samples at once
 _LARGE_VALUES, _HUGE_VALUES = 3e7, 1e8  # of samples that are no images, the same
@@ -90,7 +90,7 @@ def plan_committee(settings: Settings, n_samples: int, n_inputs: int, n_outputs:
         affordable = max(2, int(_PASS_WORK / (float(n_samples) * (n_inputs + n_outputs) * n_hidden)))
         most = 1 if quick or settings.n_hidden else min(_MEMBERS, affordable)
         members = max(1, min(most, n_samples // _FOLD_SAMPLES))
-    max_iter = _QUICK_ITERATIONS if quick else _ITERATIONS
+    max_iter = QUICK_ITERATIONS if quick else _ITERATIONS
     chosen = {"recipe": settings.recipe or "auto", "members": members, "l2": _penalty(settings, n_samples)}
     return _choose(settings, n_hidden, max_iter, **chosen)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXIT_DIVERGED = 1
 EXIT_INTERRUPTED = 130
-_MAY_CHANGE = ("max_iter", "checkpoint_seconds", "pictures")  # from one start of a run to the next
+_MAY_CHANGE = ("max_iter", "checkpoint_seconds", "cluster", "pictures")  # from one start of a run to the next
 _OF_EACH_START = ("resume", "quiet", "as_json")
 _MOST_COLUMNS_SHOWN = 60
 _MOST_CLASSES_SHOWN = 20
@@ -88,8 +88,8 @@ def train(
     some of the labels of other data, append them to the name, as in mnist:4,9.
 
     --resume RUN continues an interrupted or killed run from its last checkpoint, or from the start if it has none. The
-    result is bit for bit that of an uninterrupted run. The run's settings are used; only --iterations, --checkpoint
-    and --pictures can be changed.
+    result is bit for bit that of an uninterrupted run. The run's settings are used; only --iterations, --checkpoint,
+    --pictures and the address of --cluster can be changed.
     """
     from twolayer.runs.run import Hooks, run
     from twolayer.runs.run import resume as resume_run

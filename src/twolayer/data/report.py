@@ -50,8 +50,8 @@ def count_classes(labels: Any) -> dict[str, int]:
 def report_samples(dataset: Any) -> DataReport:
     """Return what is found in a labelled dataset in memory, in its test samples, and the notes of its reader."""
     labels, test = dataset.known_labels, dataset.test
-    codes_test = np.zeros(0, np.int32) if test is None else test.known_labels.codes
-    warnings = [*dataset.notes, *warn_of_classes(labels.classes, labels.codes, codes_test)]
+    counts_test = np.zeros(0, np.int64) if test is None else test.known_labels.counts
+    warnings = [*dataset.notes, *warn_of_classes(labels.classes, labels.counts, counts_test)]
     warnings += _warn_of_features(dataset.rows.read(0), labels.codes, dataset.scale)
     if test is not None:
         warnings += _warn_of_copies(dataset.rows.read(0), test.rows.read(0))
@@ -59,9 +59,8 @@ def report_samples(dataset: Any) -> DataReport:
     return DataReport(len(labels), n_test, "label", count_classes(labels), (), tuple(warnings))
 
 
-def warn_of_classes(classes: Sequence[Any], codes: Array, codes_test: Array) -> list[str]:
-    """Return sentences about classes, of which codes are places: few samples, uneven sizes, only one to test on."""
-    counts = np.bincount(codes, minlength=len(classes))
+def warn_of_classes(classes: Sequence[Any], counts: Array, counts_test: Array) -> list[str]:
+    """Return sentences about the samples of each class: few, uneven, those to test on all of one."""
     warnings = [
         f"Class {label} has only {count(n, 'training sample')}."
         for label, n in zip(classes, counts.tolist(), strict=True)
@@ -72,8 +71,9 @@ def warn_of_classes(classes: Sequence[Any], codes: Array, codes_test: Array) -> 
         part = percent(int(counts[smallest]), int(counts.sum()))
         advice = "set `class_weight` to balanced to give it more weight"
         warnings.append(f"Class {classes[smallest]} makes up {part} of the samples: {advice}.")
-    if len(codes_test) and len(np.unique(codes_test)) == 1:
-        warnings.append(f"All test samples belong to class {classes[codes_test[0]]}: the test accuracy means little.")
+    if np.count_nonzero(counts_test) == 1:
+        only = classes[int(counts_test.argmax())]
+        warnings.append(f"All test samples belong to class {only}: the test accuracy means little.")
     return warnings
 
 

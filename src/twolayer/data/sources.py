@@ -166,14 +166,14 @@ def load(request: DataRequest, settings: Settings) -> Dataset:
 
     The seed of the training's settings decides which samples are held out.
     """
-    _check_uses(request)
+    check_uses(request)
     found, shipped = _read(request.data, request)
     if isinstance(found, Table):
         return _load_table(request, settings, found)
     return _load_samples(request, settings, found, shipped=shipped)
 
 
-def _check_uses(request: DataRequest) -> None:
+def check_uses(request: DataRequest) -> None:
     """Check that what is asked is of use to the source."""
     _refuse_other_files(request.data)
     reader, *_ = find_reader(request.data)

@@ -1,5 +1,6 @@
 """Samples held out: a fraction of each class, the same for the same seed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from twolayer.aliases import Array
 from twolayer.errors import SettingError
 
 
-def hold_out(y: Any, fraction: float, random_state: int = 0) -> tuple[Array, Array]:
+def hold_out(y: Any, fraction: float, random_state: int | Sequence[int] = 0) -> tuple[Array, Array]:
     """Choose samples at random, of each class its fraction; return the others and these, in rising order.
 
     A class of one sample stays to learn from. Where every class's part rounds to no sample, one of the largest class is

@@ -207,7 +207,7 @@ def cluster_errors() -> Iterator[None]:
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         yield
@@ -268,8 +268,9 @@ def fetch(client: Any, graph: Mapping[str, Any], keys: Sequence[str], stop: Call
 
 def _are_done(futures: Sequence[Any]) -> bool:
     """Wait for a moment, and tell whether all are done."""
-    from distributed import wait
+    import distributed
 
+    wait: Any = distributed.wait
     try:
         wait(futures, timeout=_POLL_SECONDS)
     except TimeoutError:
@@ -315,7 +316,7 @@ class Partitions:
     engine : str
         As for `make_objective`, in each worker.
     given : sequence of futures, optional
-        What each is called with, such as a table that is open already; it is not kept.
+        What each is called with, such as a table that is open already, or None; it is not kept.
 
     Attributes
     ----------
@@ -333,7 +334,7 @@ class Partitions:
         self._last: tuple[list[Array], set[str], dict[str, list[Evaluation]]] = [], set(), {}
         with cluster_errors():
             places = place(len(self._loads), self._workers)
-            more = [(each,) for each in given] or [()] * len(self._loads)
+            more: list[tuple[Any, ...]] = [() if each is None else (each,) for each in given] or [()] * len(self._loads)
             self._futures = [self._submit(k, where, *more[k]) for k, where in enumerate(places)]
             self.facts: list[dict[str, Facts]] = client.gather(
                 [client.submit(facts_of, each) for each in self._futures]

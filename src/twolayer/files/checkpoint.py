@@ -152,6 +152,12 @@ class Checkpoints:
             self._failed = False
             self._write(self._last, "Progress since the last checkpoint is lost.")
 
+    def rescue(self) -> None:
+        """Write the last state of a training that cannot go on."""
+        if self._last is not None:
+            self._failed = False
+            self._write(self._last, "Progress since the last checkpoint is lost.")
+
     def _write(self, state: State, otherwise: str) -> None:
         """Write a state, or warn of what comes otherwise."""
         began = time.perf_counter()

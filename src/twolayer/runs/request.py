@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from twolayer.data.request import DataRequest
 from twolayer.errors import SettingError
-from twolayer.settings import Checked, Settings, flag, real, setting
+from twolayer.settings import Checked, Settings, flag, real, setting, text
 from twolayer.text import shorten
 
 FORMAT_VERSION = 3
@@ -27,6 +27,13 @@ class Request(Checked):
         option="checkpoint",
         shown="as often as costs 1 % of the time",
     )
+    cluster: str | None = setting(
+        None,
+        text(None),
+        "Cluster of Dask on which one network is trained on tables in files, each in the memory of a worker: "
+        "tcp://HOST:PORT or tls://HOST:PORT of its scheduler, or local:N for N workers here.",
+        shown="this machine alone",
+    )
     pictures: bool = setting(default=False, kind=flag(), summary="Also draw the pictures, as `twolayer plot` does.")
 
     def to_json(self) -> bytes:
@@ -36,7 +43,8 @@ class Request(Checked):
             "data": self.data.to_record(),
             "settings": self.settings.to_record(),
         }
-        return (json.dumps(record | self.to_record(), indent=1, allow_nan=False) + "\n").encode()
+        own = {name: value for name, value in self.to_record().items() if name != "cluster" or value is not None}
+        return (json.dumps(record | own, indent=1, allow_nan=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes, source: str) -> Self:
@@ -48,6 +56,7 @@ class Request(Checked):
             settings: dict[str, Any]
             checkpoint_seconds: float | None
             pictures: bool
+            cluster: str | None = None
 
         with broken_rules(f"{source} cannot be resumed from", "start a new run with the same settings"):
             if len(content) > MAX_FILE_BYTES:
@@ -55,7 +64,7 @@ class Request(Checked):
             record = decode(content, {FORMAT_VERSION: Written}, "it")
             try:
                 data, settings = DataRequest.make(record.data), Settings.make(record.settings)
-                request = cls(data, settings, record.checkpoint_seconds, record.pictures)
+                request = cls(data, settings, record.checkpoint_seconds, record.cluster, record.pictures)
             except SettingError as error:
                 raise BrokenRuleError(shorten(error, 200).rstrip(".")) from None
             if json.loads(request.to_json()) != json.loads(content):

@@ -4,13 +4,14 @@ Nothing is printed here: what shows a run to a person, as the command line does,
 """
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twolayer.errors import MissingFileError, StorageError
+from twolayer.errors import ClusterError, MissingFileError, SettingError, StorageError
 from twolayer.runs.folder import RunFolder
 from twolayer.runs.request import Request
 from twolayer.training.result import Listener, Result, Status
@@ -66,9 +67,9 @@ def run(request: Request, out: str | os.PathLike[str] | None = None, hooks: Hook
     When none is given, it is the first free one in `runs`, named after the data.
     """
     hooks = hooks or Hooks()
-    dataset = _read(request, hooks)
-    with RunFolder(Path(out)) if out else RunFolder.next_free(_name_of(request.data.data)) as folder:
-        return _train(folder, request, dataset, hooks)
+    name = _name_of(request.data.data)
+    with _source(request, hooks) as source, RunFolder(Path(out)) if out else RunFolder.next_free(name) as folder:
+        return _train(folder, request, source, hooks)
 
 
 def resume(
@@ -76,27 +77,27 @@ def resume(
     *,
     max_iter: int | None = None,
     checkpoint_seconds: float | None = None,
+    cluster: str | None = None,
     pictures: bool | None = None,
     hooks: Hooks | None = None,
 ) -> Outcome:
     """Continue a run from its last checkpoint, or from its beginning: it ends as if it had never stopped.
 
-    `path` is its folder; `max_iter`, `checkpoint_seconds` and `pictures` may be changed, and are as requested when not
-    given. Where there is nothing left to resume, the outcome has no `result`.
+    `path` is its folder; `max_iter`, `checkpoint_seconds`, `cluster` (of a run on a cluster) and `pictures` may be
+    changed, and are as requested when not given. Where there is nothing left to resume, the outcome has no `result`.
     """
     hooks = hooks or Hooks()
     with RunFolder(Path(path), resume=True) as folder:
-        changes = {"checkpoint_seconds": checkpoint_seconds, "pictures": pictures}
-        request = _changed(folder.read_request(), max_iter, **changes)
+        changes = {"checkpoint_seconds": checkpoint_seconds, "cluster": cluster, "pictures": pictures}
+        asked = folder.read_request()
+        if cluster is not None and asked.cluster is None:
+            raise SettingError(f"The run {path} was begun on one machine: leave out `cluster`.")
+        request = _changed(asked, max_iter, **changes)
         complete = _complete(folder, request)
         if complete:
             return complete
-        try:
-            dataset = _read(request, hooks)
-        except MissingFileError as error:
-            message = f"{str(error).rstrip('.')}; resume the run from the directory where it was started."
-            raise MissingFileError(message) from error
-        return _train(folder, request, dataset, hooks)
+        with _source(request, hooks, again=True) as source:
+            return _train(folder, request, source, hooks)
 
 
 def _changed(request: Request, max_iter: int | None, **more: Any) -> Request:
@@ -123,12 +124,56 @@ def _complete(folder: RunFolder, request: Request) -> Outcome | None:
     return Outcome(folder.path, request, model, str(status), message)
 
 
-def _read(request: Request, hooks: Hooks) -> "Dataset":
-    """Read the data."""
-    with hooks.working("Reading the data"):
+@dataclass(frozen=True)
+class _Source:
+    """What is learned from: the data and, where they are, how to train on them."""
+
+    dataset: "Dataset"
+    fit: Callable[..., tuple["Model", Result]]
+    n_threads: int  # where nothing is said
+
+
+@contextmanager
+def _source(request: Request, hooks: Hooks, *, again: bool = False) -> Iterator[_Source]:
+    """Read the data, here or on a cluster, which is let go at the end; `again` for a run that is resumed."""
+    if request.cluster is not None:
+        with _attach(request, hooks, again=again) as source:
+            yield source
+        return
+    from twolayer.engines.objective import n_processors
+    from twolayer.fit import fit
+
+    with hooks.working("Reading the data"), _hint(again=again):
         from twolayer.data.sources import load  # what reads takes a moment to load
 
-        return load(request.data, request.settings)
+        dataset = load(request.data, request.settings)
+    yield _Source(dataset, partial(fit, dataset), n_processors())
+
+
+@contextmanager
+def _attach(request: Request, hooks: Hooks, *, again: bool) -> Iterator[_Source]:
+    """Let a cluster read the data."""
+    from twolayer.engines.attach import attached
+    from twolayer.runs.cluster import SpreadData, check_suits
+
+    with _hint(again=again):
+        check_suits(request)
+    with attached(str(request.cluster)) as client:
+        with hooks.working("Reading the data on the cluster"):
+            data = SpreadData(client, request)
+        yield _Source(data.dataset, data.fit, 1)
+
+
+@contextmanager
+def _hint(*, again: bool) -> Iterator[None]:
+    """Say of files that are missing where a run is resumed from."""
+    try:
+        yield
+    except MissingFileError as error:
+        if not again:
+            raise
+        message = f"{str(error).rstrip('.')}; resume the run from the directory where it was started."
+        raise MissingFileError(message) from error
 
 
 def _name_of(data: str) -> str:
@@ -137,20 +182,17 @@ def _name_of(data: str) -> str:
     return path.name.partition(".")[0] if path.suffix and os.path.exists(data) else data  # noqa: PTH110 - long queries
 
 
-def _train(folder: RunFolder, request: Request, dataset: "Dataset", hooks: Hooks) -> Outcome:
+def _train(folder: RunFolder, request: Request, source: _Source, hooks: Hooks) -> Outcome:
     """Train, and write all that a run leaves: the model before the pictures, which may be interrupted."""
-    from twolayer.engines.objective import n_processors
-    from twolayer.fit import fit
-
-    threads = request.settings.n_threads or n_processors()  # the same number of threads gives the same bits
+    dataset = source.dataset
+    threads = request.settings.n_threads or source.n_threads  # the same number of threads gives the same bits
     request = replace(request, settings=replace(request.settings, n_threads=threads))
     if not folder.begun_before:
         folder.write_request(request)
     again = folder.begun_before and not folder.checkpoint.is_file()
     watch = _Watch(folder, Start(folder.path, request, dataset.report, again), hooks)
-    with hooks.stop.on_signals():
-        model, result = fit(
-            dataset,
+    with hooks.stop.on_signals(), _resumable(folder):
+        model, result = source.fit(
             request.settings,
             checkpoint=folder.checkpoint,
             checkpoint_seconds=request.checkpoint_seconds,
@@ -164,6 +206,18 @@ def _train(folder: RunFolder, request: Request, dataset: "Dataset", hooks: Hooks
             folder.checkpoint.unlink(missing_ok=True)
     interrupted = hooks.stop.asked or (request.pictures and not _draw(folder, model, result, dataset, hooks))
     return Outcome(folder.path, request, model, result.status, result.message, result, dataset.report, interrupted)
+
+
+@contextmanager
+def _resumable(folder: RunFolder) -> Iterator[None]:
+    """Say how to go on where a cluster is lost and a checkpoint is kept."""
+    try:
+        yield
+    except ClusterError as error:
+        if not folder.checkpoint.is_file():
+            raise
+        message = f"{str(error).rstrip('.')}: run again with `resume` {folder.path}, which has a checkpoint"
+        raise ClusterError(f"{message}; another cluster is named by `cluster`.") from None
 
 
 class _Watch:

@@ -26,9 +26,9 @@ _T = TypeVar("_T")
 TRAINING = "{} POSITIONAL JOIN _twolayer WHERE _twolayer_kept"
 ON_REQUEST = "on request"
 _EXACT_ROWS = 50_000  # of more rows different values are counted approximately
-_GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
+GROUPED_ROWS = 1_000_000  # of more rows a text column with a value for nearly each is not looked at any closer
 _RARE_ROWS = 10  # a level of fewer rows has no value of its own, in a table of some thousand rows
-_LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
+LEAST_COUNTED = 30  # rows from which a column of 1, 2, 3, ... can be no chance
 _NUMBERS_WITH_FLAWS = 0.9
 _FITTED_ROWS = 200_000  # by which the curves of columns are made
 AT_ONCE = 32  # columns; the time and the memory for the different values of more grow with their square
@@ -147,7 +147,7 @@ def _find_category(table: Table, name: str, n_train: int, scaling: str) -> Findi
 
 def _find_counters(table: Table, names: Sequence[str]) -> set[str]:
     """Return the columns that only count the rows, in any order."""
-    if not names or table.n_rows < _LEAST_COUNTED:
+    if not names or table.n_rows < LEAST_COUNTED:
         return set()
     row: list[Any] = []
     for some_names in batches(names):
@@ -298,7 +298,7 @@ def _time(days: float) -> str:
 def count_category(table: Table, name: str, n_train: int, most: int = MAX_LEVELS) -> CategoryFigures:
     """Return the figures of a column of categories in so many training rows, of the most frequent so many values."""
     value, training = as_text(name), TRAINING.format(table.whole)
-    if n_train > _GROUPED_ROWS:
+    if n_train > GROUPED_ROWS:
         (n_values,) = table.ask(f"SELECT approx_count_distinct({value}) FROM {training}")[0]
         if n_values > n_train / 2:
             return CategoryFigures(n_train, n_values, is_unique=True)

@@ -15,6 +15,7 @@ from twolayer.data.tables.tables import (
     COUNTER,
     MISSING,
     PARQUET_FILES,
+    NoRowsError,
     Sql,
     Table,
     as_text,
@@ -60,10 +61,11 @@ _FOREIGN = "cp1252"  # what DuckDB does not read
 
 def is_table_name(name: str) -> bool:
     """Tell whether a name is that of a table: a file by its ending, a glob, or an SQL query."""
-    return _is_query(name) or _ending(Path(name)) is not None
+    return is_query(name) or _ending(Path(name)) is not None
 
 
-def _is_query(name: str) -> bool:
+def is_query(name: str) -> bool:
+    """Tell whether a name is an SQL query."""
     return bool(_QUERY.match(name)) and not os.path.exists(name)  # noqa: PTH110 - False too where no path can be so long
 
 
@@ -74,7 +76,9 @@ def _ending(path: Path) -> str | None:
     return endings[0] if endings and endings[0] in _SUFFIXES else None
 
 
-def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None = None) -> Table:
+def read_table(
+    name: str, *, encoding: str = "utf-8", memory_bytes: int | None = None, n_threads: int | None = None
+) -> Table:
     """Read a table.
 
     Parameters
@@ -83,7 +87,7 @@ def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None =
         A path with a known ending, a glob of such, or an SQL query.
     encoding : str
         Of the text in CSV files: one of `ENCODINGS`.
-    memory_bytes : int, optional
+    memory_bytes, n_threads : int, optional
         What DuckDB may take.
 
     Raises
@@ -93,12 +97,12 @@ def read_table(name: str, *, encoding: str = "utf-8", memory_bytes: int | None =
     """
     if encoding not in ENCODINGS:
         raise SettingError(f"There is no encoding {encoding!r}: set `encoding` to {choices(ENCODINGS)}.")
-    connection = connect(memory_bytes)
-    if _is_query(name):
+    connection = connect(memory_bytes, n_threads)
+    if is_query(name):
         query = name.rstrip("; \n")
         _check_query(connection, query)
         return load(name, connection, f"({query}\n)", "the query")  # in a line of its own, for a comment
-    paths = _find_files(name)
+    paths = find_files(name)
     ending = _ending(paths[0])
     if ending in PARQUET_FILES:
         return _open_parquet(name, connection, paths)
@@ -125,7 +129,7 @@ def _check_query(connection: Any, query: Sql) -> None:
         connection.execute("SET lock_configuration = true")
 
 
-def _find_files(name: str) -> list[Path]:
+def find_files(name: str) -> list[Path]:
     """Return the files of a path or a glob."""
     path = Path(name)
     if path.is_file():
@@ -163,7 +167,7 @@ def _open_parquet(name: str, connection: Any, paths: list[Path]) -> Table:
         return load(name, connection, f"{whole})", name)
     table = Table(name, connection, parts, f"{whole}, {COUNTER} = true)")
     if not table.n_rows:
-        raise DataError(f"{name} has no rows: name a table that has some.")
+        raise NoRowsError(f"{name} has no rows: name a table that has some.")
     return table
 
 
@@ -172,6 +176,30 @@ def _check_same_columns(path: Path, first: Path, columns: set[str], known: set[s
     if odd:
         differ = f"{first} and {path} do not have the same columns ({odd[0]!r})"
         raise DataError(f"{differ}: use matching files.")
+
+
+def read_some_rows(path: str, start: int, stop: int, n_threads: int | None = None) -> Table:
+    """Read the rows of a Parquet file from one to before another; DataError or FileFormatError if they are damaged."""
+    connection = connect(None, n_threads)
+    counter = f"{COUNTER} - {start} AS {COUNTER}"
+    source = f"read_parquet({_file(Path(path))}, {COUNTER} = true)"
+    some = f"(SELECT * REPLACE ({counter}) FROM {source} WHERE {COUNTER} >= {start} AND {COUNTER} < {stop})"
+    return Table(path, connection, [(some, COUNTER, stop - start)], some)
+
+
+def row_groups(connection: Any, path: Path) -> list[int]:
+    """Return the numbers of rows in the groups of a Parquet file; of one whose rows cannot be counted, of all."""
+    source = _file(path)
+    with explained(str(path), FileFormatError, lambda error: f"it is not Parquet, or damaged ({first_line(error)})"):
+        columns = [column for column, *_ in connection.execute(f"DESCRIBE FROM read_parquet({source})").fetchall()]
+        groups = f"SELECT DISTINCT row_group_id, row_group_num_rows FROM parquet_metadata({source}) ORDER BY ALL"
+        sizes = [size for _, size in connection.execute(groups).fetchall()]
+    return [sum(sizes)] if COUNTER in map(str.lower, columns) else sizes
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell whether a file is Parquet, by its ending."""
+    return _ending(path) in PARQUET_FILES
 
 
 def _read_text(name: str, connection: Any, paths: list[Path], encoding: str) -> Table:

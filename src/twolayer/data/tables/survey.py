@@ -100,7 +100,9 @@ def survey_table(
     table.check_columns(list(ignore), "to `ignore`")
     if target in ignore:
         raise SettingError(f"{target!r} is both the `target` and in `ignore`: remove it from one of them.")
-    labels = code_target(table, target, order_classes(_find_classes(table, target, keep_spellings), positive))
+    found_labels = find_labels(table, target)
+    classes = check_classes(target, table.kinds[target], found_labels, keep_spellings=keep_spellings)
+    labels = code_target(table, target, order_classes(classes, positive))
     known = np.flatnonzero(labels.codes >= 0)
     rest, out = hold_out(labels.codes[known], fraction, random_state)
     train, test = known[rest], known[out]
@@ -109,23 +111,36 @@ def survey_table(
     marks = {"_twolayer_kept": kept, "_twolayer_code": labels.codes, "_twolayer_row": np.arange(table.n_rows)}
     table.register("_twolayer", marks)
     found = find_columns(table, [name for name in table.kinds if name != target], list(ignore), len(train), scaling)
-    columns = tuple(encoded for column in found for encoded in column.encoded)
-    if len(columns) > MAX_COLUMNS:
-        message = f"{table.name} has more than {MAX_COLUMNS:,} columns, the parts of its dates counted"
-        raise DataError(f"{message}: leave some out with `ignore`.")
-    if not columns:
-        raise DataError(f"{table.name} has no column besides {target!r}: name another table.")
+    encoding = make_encoding(table.name, target, found)
     train_labels = labels.take(train)
+    n_missing = int((labels.codes < 0).sum())
     warnings = [
         *table.notes,
-        *_warn_of_target(table, target, labels),
-        *warn_of_classes(labels.classes, train_labels.codes, labels.codes[test]),
+        *warn_of_target(target, table.kinds[target], len(labels.classes), n_missing, table.n_rows),
+        *warn_of_classes(labels.classes, train_labels.counts, labels.take(test).counts),
         *_warn_of_columns(table, found, len(train), len(labels.classes)),
         *(_warn_of_rows(table, found, len(test)) if compare_rows and table.n_rows <= _COMPARED_ROWS else ()),
     ]
-    shown = tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
-    report = DataReport(len(train), len(test), target, count_classes(train_labels), shown, tuple(warnings))
-    return Survey(Encoding(target, columns), labels, train, test, report)
+    report = DataReport(
+        len(train), len(test), target, count_classes(train_labels), shown_columns(found), tuple(warnings)
+    )
+    return Survey(encoding, labels, train, test, report)
+
+
+def make_encoding(source: str, target: str, found: Sequence[Findings]) -> Encoding:
+    """Return the encoding of what was found in columns; DataError if there are none, or too many."""
+    columns = tuple(encoded for column in found for encoded in column.encoded)
+    if len(columns) > MAX_COLUMNS:
+        message = f"{source} has more than {MAX_COLUMNS:,} columns, the parts of its dates counted"
+        raise DataError(f"{message}: leave some out with `ignore`.")
+    if not columns:
+        raise DataError(f"{source} has no column besides {target!r}: name another table.")
+    return Encoding(target, columns)
+
+
+def shown_columns(found: Sequence[Findings]) -> tuple[tuple[str, str, str], ...]:
+    """Return what a report says of columns."""
+    return tuple((column.name, "ignored" if column.ignored else column.kind, column.summary) for column in found)
 
 
 def guess_target(table: Table) -> str | None:
@@ -166,17 +181,24 @@ def code_target(table: Table, target: str, classes: Sequence[Label]) -> Labels:
     return Labels(codes, tuple(classes))
 
 
-def _find_classes(table: Table, target: str, keep_spellings: bool) -> list[Any]:  # noqa: FBT001
-    """Return the classes of a target, sorted."""
-    kind, called = table.kinds[target], f"The `target` {target!r}"
+def find_labels(table: Table, target: str) -> list[Any]:
+    """Return the different values of a target, one more than there may be at most; of dates and the like none."""
+    kind = table.kinds[target]
+    if kind in ("date", "other"):
+        return []
+    value = as_number(target) if kind == "number" else as_text(target)
+    distinct = f"SELECT DISTINCT {value} AS label FROM {table.whole}"
+    query = f"SELECT label FROM ({distinct}) WHERE label IS NOT NULL LIMIT {MAX_CLASSES + 1}"
+    return [label for (label,) in table.ask(query)]
+
+
+def check_classes(target: str, kind: str, labels: Sequence[Any], *, keep_spellings: bool) -> list[Any]:
+    """Return the values of a target of a kind as classes, sorted; DataError if they are none."""
+    called = f"The `target` {target!r}"
     quantity = "turn it into a few classes, such as low and high, or name a column of classes"
     if kind in ("date", "other"):
         what = "dates" if kind == "date" else "neither numbers nor text"
         raise DataError(f"{called} holds {what}: name a column of classes.")
-    value = as_number(target) if kind == "number" else as_text(target)
-    distinct = f"SELECT DISTINCT {value} AS label FROM {table.whole}"
-    query = f"SELECT label FROM ({distinct}) WHERE label IS NOT NULL LIMIT {MAX_CLASSES + 1}"
-    labels = [label for (label,) in table.ask(query)]
     if len(labels) > MAX_CLASSES:
         advice = quantity if kind == "number" else "name a column of classes"
         raise DataError(f"{called} has more than {MAX_CLASSES:,} values: {advice}.")
@@ -204,28 +226,22 @@ def _find_classes(table: Table, target: str, keep_spellings: bool) -> list[Any]:
     return sorted(labels)
 
 
-def _warn_of_target(table: Table, target: str, labels: Labels) -> list[str]:
+def warn_of_target(target: str, kind: str, n_classes: int, n_missing: int, n_rows: int) -> list[str]:
     """Return sentences about a target: missing values, and numbers that look like a quantity."""
-    warnings, n_missing = [], int((labels.codes < 0).sum())
+    warnings = []
     if n_missing:
         have, are = ("have", "are") if n_missing > 1 else ("has", "is")
-        part = percent(n_missing, table.n_rows)
+        part = percent(n_missing, n_rows)
         warnings.append(f"{count(n_missing, 'row')} {have} no {target!r} and {are} left out ({part}).")
-    if table.kinds[target] == "number" and len(labels.classes) > _MANY_NUMBERS:
-        message = f"The target {target!r} has {len(labels.classes):,} different numbers and looks like a quantity"
+    if kind == "number" and n_classes > _MANY_NUMBERS:
+        message = f"The target {target!r} has {n_classes:,} different numbers and looks like a quantity"
         warnings.append(f"{message}: each becomes its own class; consider a few ranges instead, such as low and high.")
     return warnings
 
 
 def _warn_of_columns(table: Table, found: Sequence[Findings], n_train: int, n_classes: int) -> list[str]:
     """Return sentences about columns: useless, mostly empty, the same, giving the target away, far values."""
-    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != ON_REQUEST]
-    used = [column for column in found if column.encoded]
-    warnings += [
-        f"Column {column.name!r} is missing in {percent(column.n_missing, n_train)} of the rows."
-        for column in used
-        if column.n_missing > _MOSTLY * n_train
-    ]
+    used, warnings = [column for column in found if column.encoded], warn_of_gaps(found, n_train)
     warnings += [
         f"Column {name!r} is the same as {first!r}: leave one of them out with `ignore`."
         for name, first in _find_twins(table, used)
@@ -237,13 +253,28 @@ def _warn_of_columns(table: Table, found: Sequence[Findings], n_train: int, n_cl
         for column in few
         if _tells_target(table, column)
     ]
-    far = ((column, _farthest(column)) for column in used if column.n_different > _FEW_VALUES)
-    warnings += [
+    return [*warnings, *warn_of_far(used)]
+
+
+def warn_of_gaps(found: Sequence[Findings], n_train: int) -> list[str]:
+    """Return sentences about columns that are useless or mostly empty."""
+    warnings = [f"Column {c.name!r} is left out: {c.ignored}." for c in found if c.ignored and c.ignored != ON_REQUEST]
+    return warnings + [
+        f"Column {column.name!r} is missing in {percent(column.n_missing, n_train)} of the rows."
+        for column in found
+        if column.encoded and column.n_missing > _MOSTLY * n_train
+    ]
+
+
+def warn_of_far(found: Sequence[Findings]) -> list[str]:
+    """Return sentences about columns with far values."""
+    used = (column for column in found if column.encoded and column.n_different > _FEW_VALUES)
+    far = ((column, _farthest(column)) for column in used)
+    return [
         f"Column {column.name!r} has values {deviations:,.0f} standard deviations from its mean: try its logarithm."
         for column, deviations in far
         if deviations > _FAR_DEVIATIONS
     ]
-    return warnings
 
 
 def _farthest(column: Findings) -> float:

@@ -44,6 +44,10 @@ _DATES = re.compile(r"(DATE|TIME|INTERVAL).*")
 Sql = str
 
 
+class NoRowsError(DataError):
+    """A table has columns and no rows."""
+
+
 class Table:
     """A table that DuckDB reads.
 
@@ -129,13 +133,18 @@ class Table:
         DataError
             If one is not, with one of a similar name.
         """
-        missing = [name for name in names if name not in self.kinds]
-        if missing:
-            listed = ", ".join(map(repr, missing[:5])) + (" and others" if len(missing) > 5 else "")
-            similar = _similar(missing[0], self.kinds)
-            meant = f" (did you mean {similar!r}?)" if similar else ""
-            columns = f"column{'s' * (len(missing) > 1)}"
-            raise DataError(f"{self.name} has no {columns} {listed}, {need}{meant}: it has {join(self.kinds, 12)}.")
+        check_names(self.name, self.kinds, names, need)
+
+
+def check_names(source: str, known: Mapping[str, Any], names: Sequence[str], need: str) -> None:
+    """Check that columns are among those known of a source, as `Table.check_columns`."""
+    missing = [name for name in names if name not in known]
+    if missing:
+        listed = ", ".join(map(repr, missing[:5])) + (" and others" if len(missing) > 5 else "")
+        similar = _similar(missing[0], known)
+        meant = f" (did you mean {similar!r}?)" if similar else ""
+        columns = f"column{'s' * (len(missing) > 1)}"
+        raise DataError(f"{source} has no {columns} {listed}, {need}{meant}: it has {join(known, 12)}.")
 
 
 class TableRows(Rows):
@@ -330,7 +339,7 @@ def _similar(name: str, known: Mapping[str, Any]) -> str | None:
     return next((lower[each] for each in difflib.get_close_matches(name.lower(), lower, 1)), None)
 
 
-def connect(memory_bytes: int | None) -> Any:
+def connect(memory_bytes: int | None, n_threads: int | None = None) -> Any:
     """Return a connection that reaches no network, and keeps what memory cannot hold in a folder that goes with it."""
     try:
         duckdb = _beside(lambda: importlib.import_module("duckdb"))
@@ -344,7 +353,8 @@ def connect(memory_bytes: int | None) -> Any:
     settings |= {"python_enable_replacements": "false", "pandas_analyze_sample": str(2**40)}  # every value is looked at
     if memory_bytes is not None:
         settings["memory_limit"] = sql_text(f"{max(64, memory_bytes // 2**20)}MiB")
-        n_threads = max(1, min(os.cpu_count() or 1, memory_bytes // _THREAD_BYTES))
+        n_threads = n_threads or max(1, min(os.cpu_count() or 1, memory_bytes // _THREAD_BYTES))
+    if n_threads is not None:
         settings["threads"] = str(n_threads)
     with explained("DuckDB"):
         for name, value in settings.items():
@@ -429,7 +439,7 @@ def load(
         execute(connection, f"CREATE OR REPLACE TABLE data AS SELECT * FROM {source}")
         (n_rows,) = connection.execute("SELECT count(*) FROM data").fetchone()
         if not n_rows:
-            raise DataError(f"{called} has no rows: name a table that has some.")
+            raise NoRowsError(f"{called} has no rows: name a table that has some.")
         columns = [column for column, *_ in connection.execute("DESCRIBE data").fetchall()]
         hiding = next((column for column in columns if column.lower() == "rowid"), None)  # what DuckDB counts rows by
         if hiding is None:
