@@ -1,163 +1,138 @@
-"""Trainings on a cluster have the numbers of this machine, and a lost worker costs nothing but time."""
+"""One training on a cluster: the network of one machine, the same bits on however many workers and whoever dies."""
 
+import json
 import os
 import signal
-import socketserver
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import twolayer
-from tests.test_sweeps import numbers
-from twolayer import cluster
-from twolayer.cluster import connect
-from twolayer.errors import DataError, SettingError
 
-distributed = pytest.importorskip("distributed")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(scope="module")
-def samples():
-    random = np.random.default_rng(0)
-    X = random.normal(size=(200, 4))
-    return X, (X[:, 0] + X[:, 1] > 0).astype(int)
+pytest.importorskip("distributed")
+pytestmark = [  # a killed process leaves sockets open
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+LONG = ("--solver", "gd", "--learning-rate", "0.5", "--tol", "0", "--iterations", "250")
+PLAIN = ("--recipe", "none", "--hidden", "6", "--iterations", "12", "--loss", "log")
 
 
 @pytest.fixture(scope="module")
-def scheduler():
-    """Return a cluster of two processes; its address is where one can be reached."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as made:
-        yield made
+def parts(tmp_path_factory):
+    """Return the folder of a table in four files, one of them empty, with missing values and a rare category."""
+    folder, random = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    for k in range(4):
+        n = 0 if k == 3 else 700
+        table = pd.DataFrame(random.normal(size=(n, 3)), columns=list("abc"))
+        table["town"] = random.choice(["Ulm", "Bonn", "Kiel"], n) if n else np.array([], object)
+        score = table["a"] * table["b"] + (table["town"] == "Ulm") + 0.3 * random.normal(size=n)
+        table["y"] = np.where(score > 0.2, "yes", "no") if n else np.array([], object)
+        table.loc[random.random(n) < 0.05, "a"] = np.nan
+        table.to_parquet(folder / f"part{k}.parquet")
+    return folder
 
 
-@pytest.mark.slow
-def test_a_sweep_on_a_cluster_has_the_same_numbers(samples, scheduler, tmp_path):
-    """As networks one by one on this machine; what is known is not trained again."""
-    grid, plain = {"n_hidden": [2, 5], "learning_rate": [0.1, 1.0]}, {"recipe": "none", "max_iter": 20, "seeds": 2}
-    here = twolayer.sweep(*samples, grid, **plain, jobs=2)
-    there = twolayer.sweep(*samples, grid, **plain, cluster=scheduler.scheduler_address, folder=tmp_path)
+@pytest.fixture
+def train(call, parts, tmp_path, monkeypatch):
+    """Return a function that trains on a cluster and gives the model."""
+    monkeypatch.chdir(tmp_path)
 
-    assert numbers(there) == numbers(here)
-    assert twolayer.sweep(*samples, grid, **plain, folder=tmp_path) == there
+    def train(out, *options, cluster="local:2"):
+        source = str(parts / "*.parquet")
+        code, _, err = call("train", source, "--target", "y", "--cluster", cluster, "--out", out, *options, "--quiet")
+        assert code == 0, err
+        return twolayer.load(f"{out}/model.safetensors")
 
-
-def wait_and_die(folder, number):
-    """Kill the process that trains the third job, but once."""
-    marker = Path(folder, "killed")
-    if number == 3 and not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
-    return number
+    return train
 
 
-def die(_):
-    """Kill the process that trains."""
-    os.kill(os.getpid(), signal.SIGKILL)
+def vector(model):
+    """Return all parameters as one array."""
+    return np.concatenate([model.parameters[name].ravel() for name in ("W1", "b1", "W2", "b2")])
 
 
-@pytest.mark.slow
-def test_a_killed_worker_costs_nothing_but_time(tmp_path):
-    """Each job is done once, by another worker."""
-    with connect("local:2") as workers:
-        done = list(workers.run(wait_and_die, [(str(tmp_path), number) for number in range(8)]))
+@pytest.mark.parametrize("solver", [("--solver", "lbfgs"), ("--solver", "gd", "--weights", "balanced", "--l2", "0.01"),
+                                    ("--solver", "momentum", "--learning-rate", "0.5")])  # fmt: skip
+def test_any_number_of_workers_gives_the_same_bits(train, solver):
+    """One, two and four, for every full-batch solver, with weights of classes and a penalty."""
+    models = [train(f"run{n}", *PLAIN, *solver, cluster=f"local:{n}") for n in (1, 2, 4)]
 
-    assert sorted(done) == list(range(8))
-    assert (tmp_path / "killed").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_training_that_kills_its_workers_ends_in_a_sentence(monkeypatch):
-    """It is not tried for ever."""
-    monkeypatch.setattr(cluster, "_MOST_LOSSES", 1)
-    with connect("local:2") as workers, pytest.raises(DataError, match="again and again: give the workers more memory"):
-        list(workers.run(die, [(1,)]))
+    for other in models[1:]:
+        np.testing.assert_array_equal(vector(other), vector(models[0]))
+        assert other.encoding == models[0].encoding
 
 
-@pytest.mark.parametrize("address", ["", "local", "local:0", "http://a:1", "tcp://host", "8786"])
-def test_what_is_no_address_gets_one_sentence(address):
-    """It says what one looks like."""
-    with pytest.raises(SettingError, match="tcp://HOST:PORT, tls://HOST:PORT, or local:N"), connect(address):
-        pass
+def test_it_is_the_training_of_one_machine(train, call, parts):
+    """On the same rows, float64: the encoding but for the rounding of sums, and the network but for that."""
+    options = (*PLAIN, "--dtype", "float64", "--hold-out", "0")
+    there = train("there", *options)
+    assert call("train", str(parts / "*.parquet"), "--target", "y", *options, "--out", "here", "--quiet")[0] == 0
+    here = twolayer.load("here/model.safetensors")
+
+    for one, other in zip(there.encoding.columns, here.encoding.columns, strict=True):
+        assert (one.name, type(one), one.flagged) == (other.name, type(other), other.flagged)
+        if hasattr(one, "mean"):
+            assert (one.mean, one.deviation) == pytest.approx((other.mean, other.deviation), rel=1e-12)
+        else:
+            assert (one.levels, one.rare) == (other.levels, other.rare)
+    np.testing.assert_allclose(vector(there), vector(here), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.slow
-def test_an_address_where_nobody_answers_gets_one_sentence(monkeypatch):
-    """Within the time that is given."""
-    monkeypatch.setattr(cluster, "_SECONDS", 1)
+def test_a_worker_that_is_killed_changes_no_bit(train):
+    """Its partitions are loaded by another one, and the training goes on."""
+    from distributed import LocalCluster
+
+    undisturbed = train("calm", *PLAIN, *LONG)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster:
+        pids = [worker.process.process.pid for worker in cluster.workers.values() if worker.process]
+        killed = []
+        killer = threading.Timer(1.0, lambda: killed.append(os.kill(pids[0], signal.SIGKILL)))
+        killer.start()
+        model = train("killed", *PLAIN, *LONG, cluster=cluster.scheduler_address)
+        killer.cancel()
+
+    assert killed
+    np.testing.assert_array_equal(vector(model), vector(undisturbed))
+
+
+def test_a_finished_run_is_resumed_on_a_cluster(train, call):
+    """The bits of a run with as many iterations from the beginning."""
+    whole = train("whole", *PLAIN, "--iterations", "20")
+    train("part", *PLAIN, "--iterations", "8")
+    code, _, err = call("train", "--resume", "part", "--iterations", "20", "--quiet")
+
+    assert code == 0, err
+    np.testing.assert_array_equal(vector(twolayer.load("part/model.safetensors")), vector(whole))
+
+
+def test_with_nothing_set_it_stops_by_held_out_rows(train):
+    """One network, and a note that says so; the record names the cluster."""
+    model = train("plain")
+
+    assert len(model.parameters["W1"]) == 64
+    assert json.loads(Path("plain/run.json").read_text())["cluster"] == "local:2"
+
+
+def test_what_cannot_be_trained_on_a_cluster_is_told(refused, parts, tmp_path, monkeypatch):
+    """One sentence each, in a few seconds, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    Path("odd").mkdir()
+    table = pd.read_parquet(parts / "part0.parquet")
+    table.to_parquet("odd/one.parquet")
+    table.drop(columns="b").to_parquet("odd/two.parquet")
     begin = time.perf_counter()
-    with (
-        pytest.raises(SettingError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"),
-        connect("tcp://127.0.0.1:9"),
+    for data, sentence in (
+        ((str(parts / "nothing*.parquet"), "--target", "y"), "There are no files like"),
+        ((str(parts / "*.parquet"), "--target", "z"), "no column 'z'"),
+        (("odd/*.parquet", "--target", "y"), "has a column 'b' and"),
+        (("mnist:0,1",), "is for tables in files"),
+        ((str(parts / "*.parquet"), "--target", "y", "--solver", "adam", "--batch-size", "20"), "batch"),
     ):
-        pass
-    assert time.perf_counter() - begin < 10
-
-
-@pytest.mark.slow
-def test_another_program_that_answers_gets_one_sentence():
-    """One that says something, and one that says nothing."""
-    for words in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
-        with socketserver.TCPServer(
-            ("127.0.0.1", 0), lambda request, *_, words=words: request.sendall(words)
-        ) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            address = f"tcp://127.0.0.1:{server.server_address[1]}"
-            with pytest.raises(SettingError, match="No Dask scheduler answers"), connect(address):
-                pass
-            server.shutdown()
-
-
-@pytest.mark.slow
-def test_workers_of_another_version_are_refused(scheduler, monkeypatch):
-    """Naming both; and so is a cluster without a worker."""
-    monkeypatch.setattr(cluster, "version", lambda name: "0.0.1" if name == "numpy" else "0.1.0")
-    with (
-        pytest.raises(DataError, match=r"has numpy .*, this machine 0.0.1: install the same"),
-        connect(scheduler.scheduler_address),
-    ):
-        pass
-    monkeypatch.setattr(cluster, "_SECONDS", 1)
-    with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
-        pytest.raises(DataError, match="has no worker"),
-        connect(empty.scheduler_address),
-    ):
-        pass
-
-
-def test_an_open_cluster_is_warned_of(monkeypatch):
-    """Whoever reaches it runs code there, but for the one of this machine."""
-    told = []
-    monkeypatch.setattr(cluster, "_SECONDS", 0.2)
-    with pytest.raises(SettingError, match="No Dask scheduler answers"), connect("tcp://192.0.2.1:8786", told.append):
-        pass
-    assert len(told) == 1
-    assert "prefer tls://" in told[0]
-
-
-def test_a_missing_package_is_named_by_its_extra(monkeypatch):
-    """With the line that installs it."""
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
-    with pytest.raises(SettingError, match=r"pip install 'twolayer\[cluster\]'"), connect("local:2"):
-        pass
-
-
-@pytest.mark.slow
-def test_a_grid_search_runs_on_a_cluster(samples, scheduler):
-    """By joblib's Dask backend, with the scores of this machine."""
-    import joblib
-    from sklearn.model_selection import GridSearchCV
-
-    def search():
-        network = twolayer.TwoLayerClassifier(members=1, random_state=0)
-        return GridSearchCV(network, {"n_hidden": [2, 5]}, cv=3).fit(*samples).cv_results_["mean_test_score"]
-
-    with distributed.Client(scheduler.scheduler_address, set_as_default=True), joblib.parallel_config(backend="dask"):
-        there = search()
-    np.testing.assert_array_equal(there, search())
+        assert sentence in refused("train", *data, "--cluster", "local:1", "--quiet")
+    assert time.perf_counter() - begin < 60
+    assert not Path("runs").exists()

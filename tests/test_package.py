@@ -59,7 +59,6 @@ ROOMS = (
     "evaluation/pictures",
     "export",
     "runs",
-    "cluster",
     "racing",
     "sweeps",
     "report",

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from twolayer.aliases import Array
-from twolayer.cluster import Cluster, connect
 from twolayer.data.dataset import Dataset
 from twolayer.data.rows import MemoryRows
 from twolayer.data.split import hold_out
+from twolayer.engines.attach import attached
+from twolayer.engines.jobs import call_all
 from twolayer.errors import DataError, SettingError
 from twolayer.fit import fit, fit_models, to_dataset
 from twolayer.model import Model
@@ -193,14 +194,16 @@ def sweep(
     ------
     SettingError, DataError
         If a setting, the grid or the samples are not allowed.
+    ClusterError
+        If a cluster cannot be reached, or is lost; what is known by then is in the folder.
     """
     dataset = to_dataset(X, y)
     points = make_points(grid, seeds, cv, int(settings.pop("random_state", 0)), draws)
     store = None if folder is None else Store(Path(folder))
     base, limit = _base(settings), Budget.of(budget)
-    with contextlib.nullcontext() if cluster is None else connect(cluster) as workers:
+    with contextlib.nullcontext() if cluster is None else attached(cluster) as client:
         return run_points(
-            points, lambda _: dataset, base, n_folds=cv, jobs=jobs, cluster=workers, budget=limit, store=store
+            points, lambda _: dataset, base, n_folds=cv, jobs=jobs, client=client, budget=limit, store=store
         )
 
 
@@ -252,7 +255,7 @@ def run_points(
     *,
     n_folds: int = 1,
     jobs: int = 1,
-    cluster: Cluster | None = None,
+    client: Any = None,
     budget: Budget | None = None,
     store: Store | None = None,
     on_result: Callable[[int, Record], None] | None = None,
@@ -269,8 +272,8 @@ def run_points(
     base : mapping
         Settings of all trainings.
     n_folds, jobs : int
-    cluster : Cluster, optional
-        What trains instead of this machine.
+    client : distributed.Client, optional
+        Of the cluster that trains instead of this machine, as of `attached`.
     budget : Budget, optional
     store : Store, optional
     on_result : callable, optional
@@ -289,7 +292,7 @@ def run_points(
         nonlocal n_done
         rest = [point for point in wanted if point.key not in found]
         n_done += len(wanted) - len(rest)
-        for point, record in _train_all(rest, load, base, n_folds, jobs, cluster, datasets):
+        for point, record in _train_all(rest, load, base, n_folds, jobs, client, datasets):
             found[point.key] = record
             if store is not None:
                 store.add(point, record)
@@ -313,11 +316,11 @@ def _train_all(
     base: Mapping[str, Any],
     n_folds: int,
     jobs: int,
-    cluster: Cluster | None,
+    client: Any,
     datasets: dict[tuple[Any, ...], Dataset],
 ) -> Iterator[tuple[Point, Record]]:
     """Yield points with their records, as they come; data sets that were loaded are kept."""
-    batches = list(_batches(points, base, 1 if jobs > 1 or cluster is not None else _MOST_AT_ONCE))
+    batches = list(_batches(points, base, 1 if jobs > 1 or client is not None else _MOST_AT_ONCE))
     work = []
     for batch in batches:
         own = Settings.make({**base, **dict(batch[0].changes)})
@@ -325,8 +328,9 @@ def _train_all(
         if kind not in datasets:
             datasets[kind] = _check_dataset(load(own))
         work.append((batch, datasets[kind], dict(base), n_folds))
-    if cluster is not None:
-        for pairs in cluster.run(_train_batch, work):
+    if client is not None:
+        calls = [(dataset, (batch, *more)) for batch, dataset, *more in work]
+        for pairs in call_all(client, _train_shared, calls) if calls else ():
             yield from pairs
         return
     if jobs == 1:
@@ -340,6 +344,11 @@ def _train_all(
         futures = [pool.submit(_train_batch, *job) for job in work]
         for future in as_completed(futures):
             yield from future.result()
+
+
+def _train_shared(dataset: Dataset, points: list[Point], *more: Any) -> list[tuple[Point, Record]]:
+    """Train on samples that other trainings share."""
+    return _train_batch(points, dataset, *more)
 
 
 def _batches(points: Iterable[Point], base: Mapping[str, Any], most: int) -> Iterator[list[Point]]:

@@ -69,8 +69,8 @@ def sweep(
     from contextlib import nullcontext
 
     from twolayer.cli.output import print_json, print_line
-    from twolayer.cluster import connect
     from twolayer.data.sources import load
+    from twolayer.engines.attach import Address, attached
     from twolayer.errors import SettingError
     from twolayer.racing import Budget, Range
     from twolayer.runs.request import Request
@@ -86,10 +86,12 @@ def sweep(
     points, limit = make_points(several, seeds, cv, seed, draws), Budget.of(budget)
     Settings.make(base)
     folder = out / _name(request.data, base, cv)
-    with connect(cluster, print_line) if cluster else nullcontext() as workers, _bar(len(points)) as show:
+    if cluster and (warning := Address.parse(cluster).warning()):
+        print_line(f"Warning: {warning}")
+    with attached(cluster) if cluster else nullcontext() as client, _bar(len(points)) as show:
         records = run_points(
             points, lambda settings: load(request, settings), {"n_threads": 1, **base},
-            n_folds=cv, jobs=jobs, cluster=workers, budget=limit, store=Store(folder), on_result=show,
+            n_folds=cv, jobs=jobs, client=client, budget=limit, store=Store(folder), on_result=show,
         )  # fmt: skip
     names = list(several)
     found = summarize(records, names)

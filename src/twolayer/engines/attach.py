@@ -17,7 +17,7 @@ from typing import Any
 from twolayer.errors import ClusterError, SettingError
 from twolayer.text import count, shorten
 
-ATTACH_SECONDS = 9.5
+ATTACH_SECONDS = 9.0
 _ADDRESS = re.compile(
     r"(?:local:(?P<n>[1-9][0-9]{0,2})|(?P<scheme>tcp|tls)://(?P<host>\[[^]]+\]|[^:/\s]+):(?P<port>[0-9]{1,5}))"
 )
@@ -143,10 +143,10 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _local_cluster(distributed: Any, n_workers: int) -> Iterator[Any]:
-    """Start workers of one thread each on this machine, without the page that shows them."""
+    """Start workers of one thread each on this machine, with the page that shows them on any free port."""
     try:
         cluster = distributed.LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address=None, silence_logs=_QUIET
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", silence_logs=_QUIET
         )
     except (OSError, RuntimeError) as error:
         message = f"Cannot start {count(n_workers, 'worker')} on this machine ({error or type(error).__name__})"

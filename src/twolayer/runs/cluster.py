@@ -331,7 +331,7 @@ class SpreadData:
         return Dataset(name, rows, labels, shape, 1.0, merged.encoding, report=report)
 
     def _notes(self) -> list[str]:
-        """Return what a person should know of this cluster: who may reach it, what is done there, how long it takes."""
+        """Return what a person should know of this cluster: its dangers, what it does, and how long that takes."""
         notes = []
         address = self._request.cluster
         if address is not None and (warning := Address.parse(address).warning()):
@@ -345,7 +345,7 @@ class SpreadData:
         return [*notes, self._compare()]
 
     def _compare(self) -> str:
-        """Return a sentence on how long learning takes here, and how long on one machine, by what an evaluation takes."""
+        """Return a sentence on how long learning takes here and on one machine, by timing an evaluation."""
         objective, start, took = self._objective(), self._start(), []
         for _ in range(_TRIALS):
             began = time.perf_counter()
