@@ -367,8 +367,8 @@ def test_too_little_room_is_told(monkeypatch):
     """Where memory is not enough and the disk has none, the cure is named."""
     connect = tables.connect
 
-    def without_disk(memory_bytes):
-        connection = connect(memory_bytes)
+    def without_disk(memory_bytes, *more):
+        connection = connect(memory_bytes, *more)
         connection.execute("SET max_temp_directory_size = '0KiB'")
         return connection
 

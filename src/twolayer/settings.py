@@ -8,6 +8,7 @@ documentation, the settings kept in a model file and the fingerprint of a checkp
 import functools
 import math
 import operator
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -123,6 +124,23 @@ def flag() -> Kind:
         return bool(value)
 
     return Kind("True or False", convert)
+
+
+CLUSTER = re.compile(
+    r"(?:local:(?P<n>[1-9][0-9]{0,2})|(?P<scheme>tcp|tls)://(?P<host>\[[^]]+\]|[^:/\s]+):(?P<port>[0-9]{1,5}))"
+)
+
+
+def cluster_address() -> Kind:
+    """Return the kind of a cluster's address."""
+
+    def convert(value: Any) -> str:
+        found = CLUSTER.fullmatch(value)
+        if found is None or int(found["port"] or 1) > 65_535:
+            raise ValueError
+        return str(value)
+
+    return Kind("tcp://HOST:PORT, tls://HOST:PORT or local:N, such as tcp://localhost:8786,", convert, (None,))
 
 
 def text(*words: Any) -> Kind:

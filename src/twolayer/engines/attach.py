@@ -6,7 +6,6 @@
 import contextlib
 import ipaddress
 import logging
-import re
 import socket
 import ssl
 import time
@@ -15,12 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twolayer.errors import ClusterError, SettingError
+from twolayer.settings import CLUSTER, cluster_address
 from twolayer.text import count, shorten
 
 ATTACH_SECONDS = 9.0
-_ADDRESS = re.compile(
-    r"(?:local:(?P<n>[1-9][0-9]{0,2})|(?P<scheme>tcp|tls)://(?P<host>\[[^]]+\]|[^:/\s]+):(?P<port>[0-9]{1,5}))"
-)
 _MUST_MATCH = ("twolayer", "numpy", "duckdb", "distributed")
 _HELD = 0.5  # of the workers' memory, which partitions may take: at 0.6 Dask writes them to disk
 _SPEAKS_SECONDS = 5.0  # within which a scheduler says who it is
@@ -46,15 +43,13 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> "Address":
         """Return an address; SettingError if it is none."""
-        found = _ADDRESS.fullmatch(text)
-        if found is None or int(found["port"] or 1) > 65_535:
-            forms = "tcp://HOST:PORT, tls://HOST:PORT or local:N, such as tcp://localhost:8786"
-            raise SettingError(f"`cluster` must be {forms}; got {text!r}.")
+        found = CLUSTER.fullmatch(cluster_address().check("cluster", text))
+        assert found
         return cls(text, int(found["n"] or 0))
 
     def warning(self) -> str | None:
         """Return what a person should know before work is sent there unencrypted; None where nothing is."""
-        found = _ADDRESS.fullmatch(self.text)
+        found = CLUSTER.fullmatch(self.text)
         assert found
         if found["scheme"] != "tcp" or _is_loopback(found["host"].strip("[]")):
             return None

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from twolayer.data.request import DataRequest
 from twolayer.errors import SettingError
-from twolayer.settings import Checked, Settings, flag, real, setting, text
+from twolayer.settings import Checked, Settings, cluster_address, flag, real, setting
 from twolayer.text import shorten
 
 FORMAT_VERSION = 3
@@ -29,7 +29,7 @@ class Request(Checked):
     )
     cluster: str | None = setting(
         None,
-        text(None),
+        cluster_address(),
         "Cluster of Dask on which one network is trained on tables in files, each in the memory of a worker: "
         "tcp://HOST:PORT or tls://HOST:PORT of its scheduler, or local:N for N workers here.",
         shown="this machine alone",
